@@ -1,0 +1,7 @@
+//! Hourly OpenShift usage in Parquet to daily summary rows.
+
+pub mod database;
+pub mod lookups;
+pub mod settings;
+pub mod sink;
+pub mod summary;

@@ -1,0 +1,173 @@
+//! What a run is told to do: flags over environment over config file, settled once.
+//!
+//! Everything downstream takes [`Settings`] and never looks at the environment or the command
+//! line again.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use chrono::NaiveDate;
+use uuid::Uuid;
+
+/// The settled settings of one `run`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    pub input: Input,
+    pub from: NaiveDate,
+    pub to: NaiveDate,
+    /// The sources (providers) to roll up, without duplicates, in the order given.
+    pub provider_uuids: Vec<Uuid>,
+    /// Given by the user, else looked up in PostgreSQL, else left null.
+    pub cluster_id: Option<String>,
+    pub cluster_alias: Option<String>,
+    /// Given by the user; one month only.
+    pub report_period_id: Option<i32>,
+    pub lookups: LookupsFrom,
+    pub sink: SinkTo,
+    pub postgres: Postgres,
+    pub performance: Performance,
+    pub aggregation: Aggregation,
+    /// Replace a month of a source that has no input by nothing, instead of leaving it alone.
+    pub allow_empty: bool,
+    pub logging: Logging,
+}
+
+/// Where the line items lie.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Input {
+    /// A folder, or `s3://bucket[/prefix]`: what holds `data/`.
+    pub source: String,
+    pub layout: Layout,
+    /// The account part of the path, e.g. `org1234567`.
+    pub org_id: String,
+}
+
+/// Path templates below the source, one per report type and granularity.
+///
+/// Placeholders: `{account}`, `{org}`, `{type}`, `{uuid}`, `{year}`, `{month}` (both `8` and `08`
+/// are tried), `{day}`, and `*` for any run of characters but `/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    pub hourly: TypePaths,
+    pub daily: TypePaths,
+}
+
+/// A template for each of the four report types; `{type}` is already expanded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TypePaths {
+    pub pod_usage: String,
+    pub storage_usage: String,
+    pub node_labels: String,
+    pub namespace_labels: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LookupsFrom {
+    Postgres,
+    Directory(PathBuf),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SinkTo {
+    Postgres,
+    Csv(PathBuf),
+    Parquet(PathBuf),
+}
+
+/// How to reach PostgreSQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Postgres {
+    pub host: String,
+    pub port: u16,
+    pub database: String,
+    pub user: String,
+    pub password: Option<Secret>,
+    /// The tenant schema, an identifier.
+    pub schema: String,
+    pub sslmode: SslMode,
+    pub sslrootcert: Option<PathBuf>,
+}
+
+/// libpq's `sslmode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SslMode {
+    Disable,
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Performance {
+    /// Free a day as soon as it is complete; off keeps every day to the end.
+    pub use_streaming: bool,
+    /// Keep strings as dictionary codes; off compares strings.
+    pub use_categorical: bool,
+    /// Read only the columns needed; off reads all.
+    pub column_filtering: bool,
+    pub chunk_size: ChunkSize,
+    /// Worker threads; `None` means what the CPU quota and affinity allow.
+    pub threads: Option<usize>,
+    /// In bytes; `None` means the cgroup's limit, else the host's memory.
+    pub memory_limit: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChunkSize {
+    Auto,
+    Rows(usize),
+}
+
+/// Rules that change rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Aggregation {
+    pub pod_source: PodSource,
+    pub fan_out: FanOut,
+    pub null_rules: NullRules,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PodSource {
+    Hourly,
+    Daily,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FanOut {
+    /// Multiply as upstream's joins do.
+    Koku,
+    /// Never multiply: the latest label object wins, categories only pick the max.
+    Collapse,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NullRules {
+    SelfHosted,
+    Trino,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logging {
+    /// A `tracing` filter directive, e.g. `info` or `ocp_rollup=debug`.
+    pub level: String,
+    pub format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Human lines on a terminal, JSON lines otherwise.
+    Auto,
+    Human,
+    Json,
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}

@@ -1,0 +1,21 @@
+//! Where finished days go.
+
+use std::sync::Arc;
+
+use crate::summary::row::{DayMeta, RowBatch};
+
+/// A destination of finished days. Days come one at a time, each whole or not at all:
+/// `begin_day`, any number of `write`, `end_day`; after the last day, `finish`.
+///
+/// Dropping a sink before `finish` abandons it: a file sink leaves no file, a database keeps the
+/// days that were ended and nothing of the one in progress.
+pub trait Sink: Send {
+    fn begin_day(&mut self, day: &Arc<DayMeta>) -> Result<(), SinkError>;
+    fn write(&mut self, rows: &RowBatch) -> Result<(), SinkError>;
+    fn end_day(&mut self) -> Result<(), SinkError>;
+    fn finish(self: Box<Self>) -> Result<(), SinkError>;
+}
+
+/// Why a sink could not take a day.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {}

@@ -1,0 +1,127 @@
+//! Summary rows as they leave the aggregation, before any sink gives them a form.
+
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use uuid::Uuid;
+
+/// What all rows of one day of one source share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DayMeta {
+    pub date: NaiveDate,
+    pub source_uuid: Uuid,
+    pub report_period_id: Option<i32>,
+    pub cluster_id: Option<String>,
+    pub cluster_alias: Option<String>,
+}
+
+/// Rows of one day, in the sort order of the file sinks. A day is one or more batches.
+#[derive(Debug, Clone)]
+pub struct RowBatch {
+    pub day: Arc<DayMeta>,
+    pub texts: Texts,
+    pub rows: Vec<SummaryRow>,
+}
+
+impl RowBatch {
+    /// The text behind `id`; `None` is SQL NULL.
+    pub fn text(&self, id: TextId) -> Option<&str> {
+        self.texts.get(id)
+    }
+}
+
+/// An index into [`Texts`], or null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TextId(pub u32);
+
+impl TextId {
+    pub const NULL: TextId = TextId(u32::MAX);
+
+    pub fn is_null(self) -> bool {
+        self == TextId::NULL
+    }
+}
+
+/// The distinct texts of a batch: names as they are, labels as compact JSON with sorted keys.
+#[derive(Debug, Clone, Default)]
+pub struct Texts {
+    ends: Vec<u32>,
+    bytes: String,
+}
+
+impl Texts {
+    pub fn push(&mut self, text: &str) -> TextId {
+        let id = TextId(self.ends.len() as u32);
+        self.bytes.push_str(text);
+        self.ends.push(self.bytes.len() as u32);
+        id
+    }
+
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    pub fn get(&self, id: TextId) -> Option<&str> {
+        if id.is_null() {
+            return None;
+        }
+        let i = id.0 as usize;
+        let start = if i == 0 { 0 } else { self.ends[i - 1] as usize };
+        Some(&self.bytes[start..self.ends[i] as usize])
+    }
+
+    /// Bytes held, capacity included.
+    pub fn heap_bytes(&self) -> usize {
+        self.bytes.capacity() + self.ends.capacity() * size_of::<u32>()
+    }
+}
+
+/// Which rule made a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RowKind {
+    Pod,
+    Storage,
+    Unallocated,
+}
+
+impl RowKind {
+    /// The value of the `data_source` column.
+    pub fn data_source(self) -> &'static str {
+        match self {
+            RowKind::Pod | RowKind::Unallocated => "Pod",
+            RowKind::Storage => "Storage",
+        }
+    }
+}
+
+/// One summary row. Texts are ids into the batch; a NaN measure is null.
+#[derive(Debug, Clone)]
+pub struct SummaryRow {
+    pub kind: RowKind,
+    pub cost_category_id: Option<i32>,
+    pub namespace: TextId,
+    pub node: TextId,
+    pub resource_id: TextId,
+    /// Canonical JSON; null on storage and unallocated rows.
+    pub pod_labels: TextId,
+    pub persistentvolumeclaim: TextId,
+    pub persistentvolume: TextId,
+    pub storageclass: TextId,
+    pub csi_volume_handle: TextId,
+    /// Canonical JSON; null on pod and unallocated rows.
+    pub volume_labels: TextId,
+    pub measures: Measures,
+}
+
+/// Measures in the order of the constants in [`super::columns`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Measures {
+    /// Fourteen values: see [`super::columns::POD_MEASURES`].
+    Pod([f64; 14]),
+    /// Four values: see [`super::columns::STORAGE_MEASURES`].
+    Storage([f64; 4]),
+}
