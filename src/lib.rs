@@ -1,6 +1,8 @@
 //! Hourly OpenShift usage in Parquet to daily summary rows.
 
+pub mod aggregate;
 pub mod database;
+pub mod labels;
 pub mod lookups;
 pub mod settings;
 pub mod sink;

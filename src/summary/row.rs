@@ -45,7 +45,7 @@ impl TextId {
 /// The distinct texts of a batch: names as they are, labels as compact JSON with sorted keys.
 #[derive(Debug, Clone, Default)]
 pub struct Texts {
-    ends: Vec<u32>,
+    ends: Vec<usize>,
     bytes: String,
 }
 
@@ -53,7 +53,7 @@ impl Texts {
     pub fn push(&mut self, text: &str) -> TextId {
         let id = TextId(self.ends.len() as u32);
         self.bytes.push_str(text);
-        self.ends.push(self.bytes.len() as u32);
+        self.ends.push(self.bytes.len());
         id
     }
 
@@ -70,13 +70,13 @@ impl Texts {
             return None;
         }
         let i = id.0 as usize;
-        let start = if i == 0 { 0 } else { self.ends[i - 1] as usize };
-        Some(&self.bytes[start..self.ends[i] as usize])
+        let start = if i == 0 { 0 } else { self.ends[i - 1] };
+        Some(&self.bytes[start..self.ends[i]])
     }
 
     /// Bytes held, capacity included.
     pub fn heap_bytes(&self) -> usize {
-        self.bytes.capacity() + self.ends.capacity() * size_of::<u32>()
+        self.bytes.capacity() + self.ends.capacity() * size_of::<usize>()
     }
 }
 

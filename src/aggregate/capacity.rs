@@ -1,0 +1,93 @@
+//! What each node could have given in each hour.
+
+use super::exact::{BYTE_SECONDS, CORE_SECONDS, Total};
+use super::groups::Groups;
+use super::pods::greater;
+use super::rows::{CAPACITY_BYTE_SECONDS, CAPACITY_CORE_SECONDS, PodRows};
+use crate::summary::row::TextId;
+
+/// A node (the empty and the null one too) in an interval: microseconds since midnight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NodeInterval {
+    pub node: TextId,
+    pub interval: i64,
+}
+
+/// The greatest capacities that any row of a node and interval shows; NaN if none.
+#[derive(Debug, Clone, Copy)]
+pub struct Most {
+    core_seconds: f64,
+    byte_seconds: f64,
+}
+
+impl Default for Most {
+    fn default() -> Self {
+        Most { core_seconds: f64::NAN, byte_seconds: f64::NAN }
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Capacity {
+    nodes: Groups<NodeInterval, Most>,
+}
+
+/// Capacity over a day: of a node, or of the cluster. `None` where no row shows any.
+#[derive(Debug, Clone, Default)]
+pub struct CapacityTotals {
+    pub core_seconds: Option<Total>,
+    pub byte_seconds: Option<Total>,
+}
+
+impl Capacity {
+    pub fn add(&mut self, rows: &PodRows) {
+        let cores = &rows.numbers[CAPACITY_CORE_SECONDS];
+        let bytes = &rows.numbers[CAPACITY_BYTE_SECONDS];
+        for (row, (&node, &interval)) in rows.node.iter().zip(&rows.interval).enumerate() {
+            let most = self.nodes.entry(NodeInterval { node, interval });
+            most.core_seconds = greater(most.core_seconds, cores[row]);
+            most.byte_seconds = greater(most.byte_seconds, bytes[row]);
+        }
+    }
+
+    /// Takes over another state's capacities, whose node ids `text` translates.
+    pub fn merge(&mut self, other: &Capacity, text: impl Fn(TextId) -> TextId) {
+        for (key, theirs) in other.nodes.iter() {
+            let ours = self.nodes.entry(NodeInterval { node: text(key.node), ..key });
+            ours.core_seconds = greater(ours.core_seconds, theirs.core_seconds);
+            ours.byte_seconds = greater(ours.byte_seconds, theirs.byte_seconds);
+        }
+    }
+
+    /// Sums over the intervals: by node, and of all nodes.
+    pub fn totals(&self) -> (Groups<TextId, CapacityTotals>, CapacityTotals) {
+        let mut nodes: Groups<TextId, CapacityTotals> = Groups::default();
+        let mut cluster = CapacityTotals::default();
+        for (key, most) in self.nodes.iter() {
+            let node = nodes.entry(key.node);
+            for into in [node, &mut cluster] {
+                into.add(most);
+            }
+        }
+        (nodes, cluster)
+    }
+
+    /// Bytes held, capacity included.
+    pub fn heap_bytes(&self) -> usize {
+        self.nodes.heap_bytes()
+    }
+}
+
+impl CapacityTotals {
+    fn add(&mut self, most: &Most) {
+        if !most.core_seconds.is_nan() {
+            self.core_seconds
+                .get_or_insert_with(|| Total::zero(CORE_SECONDS))
+                .add_value(most.core_seconds, CORE_SECONDS);
+        }
+        if !most.byte_seconds.is_nan() {
+            self.byte_seconds
+                .get_or_insert_with(|| Total::zero(BYTE_SECONDS))
+                .add_value(most.byte_seconds, BYTE_SECONDS);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! A hash table from small keys to states, with both in dense arrays.
+
+use std::hash::{BuildHasher, Hash};
+
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
+
+/// Groups in order of first appearance. Keys are made of ids this program gave out, so a fast
+/// hash without a seed will do.
+#[derive(Debug, Clone)]
+pub struct Groups<K, S> {
+    keys: Vec<K>,
+    states: Vec<S>,
+    table: HashTable<u32>,
+}
+
+impl<K, S> Default for Groups<K, S> {
+    fn default() -> Self {
+        Groups { keys: Vec::new(), states: Vec::new(), table: HashTable::new() }
+    }
+}
+
+impl<K: Copy + Eq + Hash, S: Default> Groups<K, S> {
+    /// The index of `key`'s group, made if it is new.
+    #[inline]
+    pub fn index(&mut self, key: K) -> usize {
+        let hash = FxBuildHasher.hash_one(key);
+        let keys = &self.keys;
+        if let Some(&index) = self.table.find(hash, |&i| keys[i as usize] == key) {
+            return index as usize;
+        }
+        self.insert(hash, key)
+    }
+
+    #[cold]
+    fn insert(&mut self, hash: u64, key: K) -> usize {
+        let index = self.keys.len();
+        self.keys.push(key);
+        self.states.push(S::default());
+        let keys = &self.keys;
+        self.table.insert_unique(hash, index as u32, |&i| FxBuildHasher.hash_one(keys[i as usize]));
+        index
+    }
+
+    /// The state of `key`'s group, made if it is new.
+    #[inline]
+    pub fn entry(&mut self, key: K) -> &mut S {
+        let index = self.index(key);
+        &mut self.states[index]
+    }
+
+    pub fn get(&self, key: K) -> Option<&S> {
+        let hash = FxBuildHasher.hash_one(key);
+        let found = self.table.find(hash, |&i| self.keys[i as usize] == key)?;
+        Some(&self.states[*found as usize])
+    }
+
+    pub fn key(&self, index: usize) -> K {
+        self.keys[index]
+    }
+
+    pub fn state(&self, index: usize) -> &S {
+        &self.states[index]
+    }
+
+    pub fn state_mut(&mut self, index: usize) -> &mut S {
+        &mut self.states[index]
+    }
+
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (K, &S)> {
+        self.keys.iter().copied().zip(&self.states)
+    }
+
+    /// Bytes held, capacity included.
+    pub fn heap_bytes(&self) -> usize {
+        self.keys.capacity() * size_of::<K>()
+            + self.states.capacity() * size_of::<S>()
+            + self.table.allocation_size()
+    }
+}

@@ -1,0 +1,13 @@
+//! From decoded rows to a day's partial state. Knows no file, socket, clock or thread.
+
+pub mod capacity;
+pub mod exact;
+pub mod groups;
+pub mod interner;
+pub mod owners;
+pub mod partial;
+pub mod places;
+pub mod pods;
+pub mod rows;
+pub mod storage;
+pub mod sums;

@@ -1,0 +1,111 @@
+//! The state of one day of one source, as far as the rows seen go.
+
+use rustc_hash::FxHashMap;
+
+use super::capacity::Capacity;
+use super::interner::Interner;
+use super::owners::OwnerLabels;
+use super::places::Places;
+use super::pods::Pods;
+use super::storage::Storage;
+use crate::labels::keys::EnabledKeys;
+use crate::labels::parse::{self, LabelError, Pair};
+use crate::labels::sets::{LabelSets, SetId};
+use crate::settings::NullRules;
+use crate::summary::row::TextId;
+
+/// Everything that the day's rows come to. Self-contained: its ids mean nothing outside it, so it
+/// can move between threads, and two of them merge in any order to the same day.
+#[derive(Debug)]
+pub struct Partial {
+    pub texts: Interner,
+    pub sets: LabelSets,
+    /// Label texts already read, by the 128-bit seeded hash of their bytes.
+    known_labels: FxHashMap<u128, SetId>,
+    pub pods: Pods,
+    pub capacity: Capacity,
+    pub places: Places,
+    pub storage: Storage,
+    pub node_labels: OwnerLabels,
+    pub namespace_labels: OwnerLabels,
+    /// Pod rows dropped because they have no node.
+    pub rows_without_node: u64,
+    seed: u64,
+}
+
+impl Partial {
+    /// `seed` is the same for all partial states of a run.
+    pub fn new(seed: u64) -> Self {
+        Partial {
+            texts: Interner::new(seed),
+            sets: LabelSets::default(),
+            known_labels: FxHashMap::default(),
+            pods: Pods::default(),
+            capacity: Capacity::default(),
+            places: Places::default(),
+            storage: Storage::default(),
+            node_labels: OwnerLabels::default(),
+            namespace_labels: OwnerLabels::default(),
+            rows_without_node: 0,
+            seed,
+        }
+    }
+
+    /// The filtered label object of a label text; each distinct text is read once.
+    ///
+    /// Texts are told apart by a 128-bit hash under a seed drawn at the start of the run: two of
+    /// them colliding is less likely than the memory flipping a bit.
+    pub fn label_set(&mut self, text: &str, keys: &EnabledKeys) -> Result<SetId, LabelError> {
+        let hash = xxhash_rust::xxh3::xxh3_128_with_seed(text.as_bytes(), self.seed);
+        if let Some(&set) = self.known_labels.get(&hash) {
+            return Ok(set);
+        }
+        let mut pairs: Vec<Pair<'_>> = Vec::new();
+        parse::parse(text, keys, &mut pairs)?;
+        let set = self.sets.intern(&pairs, &mut self.texts);
+        self.known_labels.insert(hash, set);
+        Ok(set)
+    }
+
+    /// What a null or empty label text stands for.
+    pub fn no_labels(null_rules: NullRules) -> SetId {
+        match null_rules {
+            NullRules::SelfHosted => SetId::EMPTY,
+            NullRules::Trino => SetId::NULL,
+        }
+    }
+
+    /// The sum of two states of the same day.
+    pub fn merge(mut self, other: Partial) -> Partial {
+        let texts: Vec<TextId> = (0..other.texts.len())
+            .filter_map(|id| other.texts.get(TextId(id as u32)))
+            .map(|text| self.texts.intern(text))
+            .collect();
+        let text = |id: TextId| if id.is_null() { id } else { texts[id.0 as usize] };
+        let sets: Vec<SetId> = (0..other.sets.len())
+            .map(|id| self.sets.adopt(other.sets.pairs(SetId(id as u32)), text))
+            .collect();
+        let set = |id: SetId| if id == SetId::NULL { id } else { sets[id.0 as usize] };
+        self.pods.merge(&other.pods, &self.texts, text, set);
+        self.capacity.merge(&other.capacity, text);
+        self.places.merge(&other.places, text);
+        self.storage.merge(&other.storage, text, set);
+        self.node_labels.merge(&other.node_labels, text, set);
+        self.namespace_labels.merge(&other.namespace_labels, text, set);
+        self.rows_without_node += other.rows_without_node;
+        self
+    }
+
+    /// Bytes held, capacity included.
+    pub fn heap_bytes(&self) -> usize {
+        self.texts.heap_bytes()
+            + self.sets.heap_bytes()
+            + self.known_labels.capacity() * (size_of::<(u128, SetId)>() + 1)
+            + self.pods.heap_bytes()
+            + self.capacity.heap_bytes()
+            + self.places.heap_bytes()
+            + self.storage.heap_bytes()
+            + self.node_labels.heap_bytes()
+            + self.namespace_labels.heap_bytes()
+    }
+}

@@ -1,0 +1,110 @@
+//! Storage measures by everything that a storage row is later joined or grouped on.
+
+use super::exact::{BYTE_SECONDS, Scale, Total};
+use super::groups::Groups;
+use super::pods::greater;
+use super::rows::StorageRows;
+use super::sums::{Outliers, Sums};
+use crate::labels::sets::SetId;
+use crate::summary::row::TextId;
+
+/// Capacity, request and usage, in that order.
+pub const STORAGE_SUMS: usize = 3;
+const SCALES: [Scale; STORAGE_SUMS] = [BYTE_SECONDS; STORAGE_SUMS];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StorageKey {
+    pub namespace: TextId,
+    pub pod: TextId,
+    pub claim: TextId,
+    pub volume: TextId,
+    pub storageclass: TextId,
+    pub csi_volume_handle: TextId,
+    pub volume_labels: SetId,
+    pub claim_labels: SetId,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct StorageState {
+    sums: Sums<STORAGE_SUMS>,
+    /// The greatest so far; NaN if none.
+    pub capacity_bytes: f64,
+    /// Line items in the group.
+    pub rows: u64,
+}
+
+impl Default for StorageState {
+    fn default() -> Self {
+        StorageState { sums: Sums::default(), capacity_bytes: f64::NAN, rows: 0 }
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Storage {
+    pub groups: Groups<StorageKey, StorageState>,
+    outliers: Outliers,
+}
+
+impl Storage {
+    pub fn add(&mut self, rows: &StorageRows) {
+        for row in 0..rows.namespace.len() {
+            let group = self.groups.index(StorageKey {
+                namespace: rows.namespace[row],
+                pod: rows.pod[row],
+                claim: rows.claim[row],
+                volume: rows.volume[row],
+                storageclass: rows.storageclass[row],
+                csi_volume_handle: rows.csi_volume_handle[row],
+                volume_labels: rows.volume_labels[row],
+                claim_labels: rows.claim_labels[row],
+            });
+            let state = self.groups.state_mut(group);
+            let [capacity_bytes, sums @ ..] = &rows.numbers;
+            for (measure, column) in sums.iter().enumerate() {
+                let value = column[row];
+                state.sums.add(group, measure, value, SCALES[measure], &mut self.outliers);
+            }
+            state.capacity_bytes = greater(state.capacity_bytes, capacity_bytes[row]);
+            state.rows += 1;
+        }
+    }
+
+    /// Takes over another state's groups, whose ids `text` and `set` translate.
+    pub fn merge(
+        &mut self,
+        other: &Storage,
+        text: impl Fn(TextId) -> TextId,
+        set: impl Fn(SetId) -> SetId,
+    ) {
+        let mut group_of = Vec::with_capacity(other.groups.len());
+        for (key, theirs) in other.groups.iter() {
+            let group = self.groups.index(StorageKey {
+                namespace: text(key.namespace),
+                pod: text(key.pod),
+                claim: text(key.claim),
+                volume: text(key.volume),
+                storageclass: text(key.storageclass),
+                csi_volume_handle: text(key.csi_volume_handle),
+                volume_labels: set(key.volume_labels),
+                claim_labels: set(key.claim_labels),
+            });
+            group_of.push(group);
+            let ours = self.groups.state_mut(group);
+            ours.sums.merge(group, &theirs.sums, &SCALES, &mut self.outliers);
+            ours.capacity_bytes = greater(ours.capacity_bytes, theirs.capacity_bytes);
+            ours.rows += theirs.rows;
+        }
+        self.outliers.merge(&other.outliers, |g| group_of[g]);
+    }
+
+    /// Sum `measure` of group `index`; `None` if no value was present.
+    pub fn total(&self, index: usize, measure: usize) -> Option<Total> {
+        let state = self.groups.state(index);
+        state.sums.total(index, measure, SCALES[measure], &self.outliers)
+    }
+
+    /// Bytes held, capacity included.
+    pub fn heap_bytes(&self) -> usize {
+        self.groups.heap_bytes() + self.outliers.heap_bytes()
+    }
+}

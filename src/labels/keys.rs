@@ -1,0 +1,46 @@
+//! The enabled label keys of a tenant, as numbers.
+
+use crate::lookups::Lookups;
+use crate::settings::NullRules;
+
+/// Always enabled, whatever the tenant's table says.
+pub const VIRTUAL_MACHINE_NAME: &str = "vm_kubevirt_io_name";
+
+/// A key's rank in text order: sets sorted by it are sorted by key.
+pub type KeyId = u32;
+
+/// The enabled keys, sorted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EnabledKeys {
+    sorted: Vec<Box<str>>,
+}
+
+impl EnabledKeys {
+    pub fn new(lookups: &Lookups, null_rules: NullRules) -> Self {
+        let mut sorted: Vec<Box<str>> =
+            lookups.enabled_keys.iter().map(|k| k.as_str().into()).collect();
+        // Under Trino's null rules an empty list of keys is null and takes this one with it.
+        if !(null_rules == NullRules::Trino && sorted.is_empty()) {
+            sorted.push(VIRTUAL_MACHINE_NAME.into());
+        }
+        sorted.sort_unstable();
+        sorted.dedup();
+        EnabledKeys { sorted }
+    }
+
+    pub fn id(&self, key: &str) -> Option<KeyId> {
+        self.sorted.binary_search_by(|k| (**k).cmp(key)).ok().map(|i| i as KeyId)
+    }
+
+    pub fn key(&self, id: KeyId) -> &str {
+        &self.sorted[id as usize]
+    }
+
+    pub fn len(&self) -> usize {
+        self.sorted.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.sorted.is_empty()
+    }
+}

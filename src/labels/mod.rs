@@ -1,0 +1,5 @@
+//! Label objects: read from either syntax, filtered to the enabled keys, kept as small integers.
+
+pub mod keys;
+pub mod parse;
+pub mod sets;

@@ -1,0 +1,123 @@
+//! A day's partial state to its summary rows.
+
+use std::sync::Arc;
+
+use chrono::{Datelike, NaiveDate};
+use rustc_hash::FxHashMap;
+
+use super::categories::{Categories, Category, PatternError};
+use super::owners::Lent;
+use super::roles::Roles;
+use super::row::{DayMeta, RowBatch, TextId};
+use super::{order, pods, storage, unallocated};
+use crate::aggregate::capacity::CapacityTotals;
+use crate::aggregate::groups::Groups;
+use crate::aggregate::interner::Interner;
+use crate::aggregate::partial::Partial;
+use crate::labels::keys::EnabledKeys;
+use crate::labels::sets::{LabelSets, SetId};
+use crate::lookups::Lookups;
+use crate::settings::{Aggregation, FanOut, NullRules};
+
+/// The lookups and rules of a run, ready for use.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    pub keys: EnabledKeys,
+    pub categories: Categories,
+    pub roles: Roles,
+    pub fan_out: FanOut,
+    pub null_rules: NullRules,
+}
+
+impl Tenant {
+    pub fn new(lookups: &Lookups, rules: Aggregation) -> Result<Self, PatternError> {
+        Ok(Tenant {
+            keys: EnabledKeys::new(lookups, rules.null_rules),
+            categories: Categories::new(&lookups.categories)?,
+            roles: Roles::new(&lookups.nodes),
+            fan_out: rules.fan_out,
+            null_rules: rules.null_rules,
+        })
+    }
+}
+
+/// Line items that upstream's joins count more than once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FanOutCounts {
+    /// Because their node or namespace shows several label objects on the day.
+    pub label_rows: u64,
+    /// Because several category patterns match their namespace.
+    pub category_rows: u64,
+}
+
+/// What the finishing steps of a day share.
+pub struct Day {
+    pub texts: Interner,
+    pub node_labels: Lent,
+    pub namespace_labels: Lent,
+    pub node_capacity: Groups<TextId, CapacityTotals>,
+    pub cluster_capacity: CapacityTotals,
+    pub sets: LabelSets,
+    categories: FxHashMap<TextId, Category>,
+    json: FxHashMap<SetId, TextId>,
+    scratch: String,
+}
+
+impl Day {
+    /// The category of a namespace, matched once.
+    pub fn category(&mut self, namespace: TextId, tenant: &Tenant) -> Category {
+        let texts = &self.texts;
+        *self
+            .categories
+            .entry(namespace)
+            .or_insert_with(|| tenant.categories.of(texts.get(namespace)))
+    }
+
+    /// The JSON text of a label object, rendered once.
+    pub fn json(&mut self, set: SetId, tenant: &Tenant) -> TextId {
+        if set == SetId::NULL {
+            return TextId::NULL;
+        }
+        if let Some(&id) = self.json.get(&set) {
+            return id;
+        }
+        self.scratch.clear();
+        self.sets.render(set, &tenant.keys, &self.texts, &mut self.scratch);
+        let id = self.texts.intern(&self.scratch);
+        self.json.insert(set, id);
+        id
+    }
+}
+
+/// The rows of one day, sorted, and how many line items were multiplied on the way.
+pub fn finish(partial: Partial, meta: Arc<DayMeta>, tenant: &Tenant) -> (RowBatch, FanOutCounts) {
+    let lent = |seen| Lent::new(seen, tenant.fan_out, &partial.sets, &tenant.keys, &partial.texts);
+    let node_labels = lent(&partial.node_labels);
+    let namespace_labels = lent(&partial.namespace_labels);
+    let (node_capacity, cluster_capacity) = partial.capacity.totals();
+    let Partial { texts, sets, pods, places, storage, .. } = partial;
+    let mut day = Day {
+        texts,
+        node_labels,
+        namespace_labels,
+        node_capacity,
+        cluster_capacity,
+        sets,
+        categories: FxHashMap::default(),
+        json: FxHashMap::default(),
+        scratch: String::new(),
+    };
+    let mut counts = FanOutCounts::default();
+    let groups = pods::group(&pods, &mut day, tenant, &mut counts);
+    let mut rows = pods::rows(&groups, &mut day, tenant);
+    rows.extend(unallocated::rows(&groups, &mut day, tenant));
+    let days = days_in_month(meta.date);
+    rows.extend(storage::rows(&storage, &places, &mut day, tenant, days, &mut counts));
+    let texts = day.texts.into_texts();
+    order::sort(&mut rows, &texts);
+    (RowBatch { day: meta, texts, rows }, counts)
+}
+
+fn days_in_month(date: NaiveDate) -> u32 {
+    u32::from(date.num_days_in_month())
+}

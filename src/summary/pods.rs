@@ -1,0 +1,176 @@
+//! Pod rows: the day's pod groups under the labels of their node and namespace.
+
+use super::finish::{Day, FanOutCounts, Tenant};
+use super::row::{Measures, RowKind, SummaryRow, TextId};
+use crate::aggregate::capacity::CapacityTotals;
+use crate::aggregate::exact::Total;
+use crate::aggregate::groups::Groups;
+use crate::aggregate::pods::{PodKey, Pods, greater, greater_text};
+use crate::aggregate::rows::POD_SUMS;
+use crate::settings::{FanOut, NullRules};
+
+/// A finished pod group: exact still, since the unallocated rows subtract it.
+#[derive(Debug, Clone)]
+pub struct PodGroup {
+    /// Sums in the order of [`crate::aggregate::rows::POD_NUMBERS`]; `None` is null.
+    pub totals: [Option<Total>; POD_SUMS],
+    pub resource_id: TextId,
+    pub node_cores: f64,
+    pub node_bytes: f64,
+}
+
+impl Default for PodGroup {
+    fn default() -> Self {
+        PodGroup {
+            totals: [const { None }; POD_SUMS],
+            resource_id: TextId::NULL,
+            node_cores: f64::NAN,
+            node_bytes: f64::NAN,
+        }
+    }
+}
+
+/// Groups by (namespace, node, merged labels), multiplied as the fan-out rule says.
+pub fn group(
+    pods: &Pods,
+    day: &mut Day,
+    tenant: &Tenant,
+    counts: &mut FanOutCounts,
+) -> Groups<PodKey, PodGroup> {
+    let mut finished: Groups<PodKey, PodGroup> = Groups::default();
+    for (index, (key, state)) in pods.groups.iter().enumerate() {
+        let times = day.category_times(key.namespace, tenant);
+        let node_objects = day.node_labels.by(key.node);
+        let namespace_objects = day.namespace_labels.by(key.namespace);
+        if node_objects.len() * namespace_objects.len() > 1 {
+            counts.label_rows += state.rows;
+        }
+        if times > 1 {
+            counts.category_rows += state.rows;
+        }
+        for &of_node in node_objects {
+            for &of_namespace in namespace_objects {
+                let labels = day.sets.merge_all(&[of_node, of_namespace, key.labels]);
+                let group = finished.entry(PodKey { labels, ..key });
+                for measure in 0..POD_SUMS {
+                    add_times(&mut group.totals[measure], pods.total(index, measure), times);
+                }
+                group.node_cores = greater(group.node_cores, state.node_cores);
+                group.node_bytes = greater(group.node_bytes, state.node_bytes);
+                group.resource_id = greater_text(group.resource_id, state.resource_id, &day.texts);
+            }
+        }
+    }
+    finished
+}
+
+/// Adds `times * other` to a sum where null means that nothing was present yet.
+pub fn add_times(sum: &mut Option<Total>, other: Option<Total>, times: i64) {
+    match (sum.as_mut(), other) {
+        (_, None) => {}
+        (None, Some(other)) if times == 1 => *sum = Some(other),
+        (None, Some(other)) => {
+            let mut product = other.zeroed();
+            product.add_times(&other, times);
+            *sum = Some(product);
+        }
+        (Some(sum), Some(other)) => sum.add_times(&other, times),
+    }
+}
+
+impl Day {
+    /// How often the category patterns make a namespace's rows count.
+    pub fn category_times(&mut self, namespace: TextId, tenant: &Tenant) -> i64 {
+        match tenant.fan_out {
+            FanOut::Collapse => 1,
+            FanOut::Koku => i64::from(self.category(namespace, tenant).matches.max(1)),
+        }
+    }
+}
+
+/// Core-seconds to core-hours.
+pub fn core_hours(total: &Total) -> f64 {
+    total.divided(3600, 0)
+}
+
+/// Byte-seconds to GiB-hours.
+pub fn gibibyte_hours(total: &Total) -> f64 {
+    total.divided(3600, -30)
+}
+
+/// Bytes to GiB; exact.
+pub fn gibibytes(bytes: f64) -> f64 {
+    bytes * (1.0 / 1_073_741_824.0)
+}
+
+/// The six capacity columns, in the order of the last six of `POD_MEASURES`.
+pub fn capacity_measures(
+    cores: f64,
+    bytes: f64,
+    node: Option<&CapacityTotals>,
+    cluster: &CapacityTotals,
+    null_rules: NullRules,
+) -> [f64; 6] {
+    let none = match null_rules {
+        NullRules::SelfHosted => 0.0,
+        NullRules::Trino => f64::NAN,
+    };
+    let cpu = |c: &CapacityTotals| c.core_seconds.as_ref().map_or(none, core_hours);
+    let memory = |c: &CapacityTotals| c.byte_seconds.as_ref().map_or(none, gibibyte_hours);
+    [
+        cores,
+        node.map_or(none, cpu),
+        gibibytes(bytes),
+        node.map_or(none, memory),
+        cpu(cluster),
+        memory(cluster),
+    ]
+}
+
+/// One row a group.
+pub fn rows(groups: &Groups<PodKey, PodGroup>, day: &mut Day, tenant: &Tenant) -> Vec<SummaryRow> {
+    let mut rows = Vec::with_capacity(groups.len());
+    for (key, group) in groups.iter() {
+        let cpu = |i: usize| group.totals[i].as_ref().map_or(f64::NAN, core_hours);
+        let memory = |i: usize| group.totals[i].as_ref().map_or(f64::NAN, gibibyte_hours);
+        let capacity = capacity_measures(
+            group.node_cores,
+            group.node_bytes,
+            day.node_capacity.get(key.node),
+            &day.cluster_capacity,
+            tenant.null_rules,
+        );
+        let [a, b, c, d, e, f] = capacity;
+        let measures = [
+            cpu(0),
+            cpu(1),
+            cpu(3),
+            cpu(2),
+            memory(4),
+            memory(5),
+            memory(7),
+            memory(6),
+            a,
+            b,
+            c,
+            d,
+            e,
+            f,
+        ];
+        rows.push(SummaryRow {
+            kind: RowKind::Pod,
+            cost_category_id: day.category(key.namespace, tenant).id,
+            namespace: key.namespace,
+            node: key.node,
+            resource_id: group.resource_id,
+            pod_labels: day.json(key.labels, tenant),
+            persistentvolumeclaim: TextId::NULL,
+            persistentvolume: TextId::NULL,
+            storageclass: TextId::NULL,
+            csi_volume_handle: TextId::NULL,
+            volume_labels: TextId::NULL,
+            measures: Measures::Pod(measures),
+        });
+    }
+    rows
+}
