@@ -2,8 +2,10 @@
 
 pub mod aggregate;
 pub mod database;
+pub mod decode;
 pub mod labels;
 pub mod lookups;
+pub mod read;
 pub mod settings;
 pub mod sink;
 pub mod summary;

@@ -329,7 +329,7 @@ fn rounded(top: u128, exponent: i32, more: bool, divisor: u64) -> f64 {
     let normal = top << shift;
     let divisor = u128::from(divisor);
     let quotient = normal / divisor;
-    let sticky = more || normal % divisor != 0;
+    let sticky = more || !normal.is_multiple_of(divisor);
     // At least 64 bits of quotient, of which a double keeps 53.
     let length = 128 - quotient.leading_zeros() as i32;
     let mut exponent = exponent - shift as i32;

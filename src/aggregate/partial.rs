@@ -1,7 +1,5 @@
 //! The state of one day of one source, as far as the rows seen go.
 
-use rustc_hash::FxHashMap;
-
 use super::capacity::Capacity;
 use super::interner::Interner;
 use super::owners::OwnerLabels;
@@ -9,6 +7,7 @@ use super::places::Places;
 use super::pods::Pods;
 use super::storage::Storage;
 use crate::labels::keys::EnabledKeys;
+use crate::labels::known::KnownLabels;
 use crate::labels::parse::{self, LabelError, Pair};
 use crate::labels::sets::{LabelSets, SetId};
 use crate::settings::NullRules;
@@ -20,8 +19,7 @@ use crate::summary::row::TextId;
 pub struct Partial {
     pub texts: Interner,
     pub sets: LabelSets,
-    /// Label texts already read, by the 128-bit seeded hash of their bytes.
-    known_labels: FxHashMap<u128, SetId>,
+    known_labels: KnownLabels,
     pub pods: Pods,
     pub capacity: Capacity,
     pub places: Places,
@@ -30,16 +28,22 @@ pub struct Partial {
     pub namespace_labels: OwnerLabels,
     /// Pod rows dropped because they have no node.
     pub rows_without_node: u64,
-    seed: u64,
+}
+
+/// Why a label text cannot be read.
+#[derive(Debug)]
+pub enum LabelFault {
+    NotUtf8,
+    Label(LabelError),
 }
 
 impl Partial {
-    /// `seed` is the same for all partial states of a run.
-    pub fn new(seed: u64) -> Self {
+    /// `known_labels` is empty; `seed` keeps an attacker who chooses texts from choosing hashes.
+    pub fn new(known_labels: KnownLabels, seed: u64) -> Self {
         Partial {
             texts: Interner::new(seed),
             sets: LabelSets::default(),
-            known_labels: FxHashMap::default(),
+            known_labels,
             pods: Pods::default(),
             capacity: Capacity::default(),
             places: Places::default(),
@@ -47,24 +51,21 @@ impl Partial {
             node_labels: OwnerLabels::default(),
             namespace_labels: OwnerLabels::default(),
             rows_without_node: 0,
-            seed,
         }
     }
 
-    /// The filtered label object of a label text; each distinct text is read once.
-    ///
-    /// Texts are told apart by a 128-bit hash under a seed drawn at the start of the run: two of
-    /// them colliding is less likely than the memory flipping a bit.
-    pub fn label_set(&mut self, text: &str, keys: &EnabledKeys) -> Result<SetId, LabelError> {
-        let hash = xxhash_rust::xxh3::xxh3_128_with_seed(text.as_bytes(), self.seed);
-        if let Some(&set) = self.known_labels.get(&hash) {
-            return Ok(set);
-        }
-        let mut pairs: Vec<Pair<'_>> = Vec::new();
-        parse::parse(text, keys, &mut pairs)?;
-        let set = self.sets.intern(&pairs, &mut self.texts);
-        self.known_labels.insert(hash, set);
-        Ok(set)
+    /// The filtered label object of a label text's bytes; each distinct text is read once.
+    pub fn label_set(&mut self, text: &[u8], keys: &EnabledKeys) -> Result<SetId, LabelFault> {
+        let (sets, texts) = (&mut self.sets, &mut self.texts);
+        self.known_labels.set_of(
+            text,
+            |bytes| std::str::from_utf8(bytes).map_err(|_| LabelFault::NotUtf8),
+            |text| {
+                let mut pairs: Vec<Pair<'_>> = Vec::new();
+                parse::parse(text, keys, &mut pairs).map_err(LabelFault::Label)?;
+                Ok(sets.intern(&pairs, texts))
+            },
+        )
     }
 
     /// What a null or empty label text stands for.
@@ -100,7 +101,7 @@ impl Partial {
     pub fn heap_bytes(&self) -> usize {
         self.texts.heap_bytes()
             + self.sets.heap_bytes()
-            + self.known_labels.capacity() * (size_of::<(u128, SetId)>() + 1)
+            + self.known_labels.heap_bytes()
             + self.pods.heap_bytes()
             + self.capacity.heap_bytes()
             + self.places.heap_bytes()

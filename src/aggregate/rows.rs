@@ -71,3 +71,29 @@ pub struct LabelRows {
     pub owner: Vec<TextId>,
     pub labels: Vec<SetId>,
 }
+
+/// What a column of texts is decoded to.
+pub trait Id: Copy {
+    fn from_raw(raw: u32) -> Self;
+    fn raw(self) -> u32;
+}
+
+impl Id for TextId {
+    fn from_raw(raw: u32) -> Self {
+        TextId(raw)
+    }
+
+    fn raw(self) -> u32 {
+        self.0
+    }
+}
+
+impl Id for SetId {
+    fn from_raw(raw: u32) -> Self {
+        SetId(raw)
+    }
+
+    fn raw(self) -> u32 {
+        self.0
+    }
+}

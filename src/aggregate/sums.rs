@@ -70,11 +70,11 @@ impl<const N: usize> Sums<N> {
     /// Adds another group's sums; outliers are merged apart.
     pub fn merge(&mut self, group: usize, other: &Self, scales: &[Scale; N], into: &mut Outliers) {
         self.present |= other.present;
-        for measure in 0..N {
+        for (measure, &scale) in scales.iter().enumerate() {
             if !self.sums[measure].merge(other.sums[measure]) {
                 let key = (group as u32, measure as u8);
                 let wide = into.sums.entry(key).or_default();
-                self.sums[measure].move_to(wide, scales[measure]);
+                self.sums[measure].move_to(wide, scale);
                 // Both are at most half of the range now.
                 let merged = self.sums[measure].merge(other.sums[measure]);
                 debug_assert!(merged);

@@ -1,5 +1,6 @@
 //! Label objects: read from either syntax, filtered to the enabled keys, kept as small integers.
 
 pub mod keys;
+pub mod known;
 pub mod parse;
 pub mod sets;

@@ -37,10 +37,15 @@ impl Default for Claimed {
     }
 }
 
+/// A claim as a pod of a namespace mounts it.
+type MountedClaim = (TextId, TextId, TextId);
+/// Volume, node and resource id.
+type MountedAt = (TextId, TextId, TextId);
+
 /// The nodes of claims and of volumes.
 struct Mounts {
     /// By (claim, pod, namespace): the distinct (volume, node, resource id).
-    by_claim: FxHashMap<(TextId, TextId, TextId), FxHashSet<(TextId, TextId, TextId)>>,
+    by_claim: FxHashMap<MountedClaim, FxHashSet<MountedAt>>,
     /// By volume: its nodes.
     by_volume: FxHashMap<TextId, FxHashSet<TextId>>,
 }

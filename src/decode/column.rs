@@ -1,0 +1,82 @@
+//! One column of a row group, by whichever way can read it.
+
+use super::arrays::ArrayColumn;
+use super::error::{InputError, Place};
+use super::pages::PageColumn;
+use super::times::{NO_TIME, TimeUnit};
+use crate::aggregate::rows::Id;
+
+/// Makes an id of a text's bytes.
+pub type Resolve<'a, I> = dyn FnMut(&[u8], &Place) -> Result<I, InputError> + 'a;
+
+/// A forward reader.
+pub enum Column {
+    /// From raw pages; times have a unit.
+    Pages(Box<PageColumn>, TimeUnit),
+    /// Through Arrow arrays.
+    Arrays(Box<ArrayColumn>),
+    /// The file has no such column: every row is null.
+    Missing,
+}
+
+impl Column {
+    /// Rows that can be read at once; at least one unless the column ends early, an error.
+    pub fn available(&mut self) -> Result<usize, InputError> {
+        match self {
+            Column::Pages(column, _) => column.available(),
+            Column::Arrays(column) => column.available(),
+            Column::Missing => Ok(usize::MAX),
+        }
+    }
+
+    pub fn skip(&mut self, count: usize) -> Result<(), InputError> {
+        match self {
+            Column::Pages(column, _) => column.skip(count),
+            Column::Arrays(column) => column.skip(count),
+            Column::Missing => Ok(()),
+        }
+    }
+
+    /// Appends `count` doubles, NaN for null. `count` is at most [`Column::available`].
+    pub fn numbers(&mut self, count: usize, out: &mut Vec<f64>) -> Result<(), InputError> {
+        match self {
+            Column::Pages(column, _) => column.numbers(count, out),
+            Column::Arrays(column) => column.numbers(count, out),
+            Column::Missing => {
+                out.resize(out.len() + count, f64::NAN);
+                Ok(())
+            }
+        }
+    }
+
+    /// Appends `count` times in microseconds, [`NO_TIME`] for null.
+    pub fn times(&mut self, count: usize, out: &mut Vec<i64>) -> Result<(), InputError> {
+        match self {
+            Column::Pages(column, unit) => column.times(count, *unit, out),
+            Column::Arrays(column) => column.times(count, out),
+            Column::Missing => {
+                out.resize(out.len() + count, NO_TIME);
+                Ok(())
+            }
+        }
+    }
+
+    /// Appends `count` ids that `resolve` makes for the partial state of `day`; `null` for null.
+    pub fn texts<I: Id>(
+        &mut self,
+        count: usize,
+        day: i32,
+        null: I,
+        resolve: &mut Resolve<'_, I>,
+        out: &mut Vec<I>,
+    ) -> Result<(), InputError> {
+        match self {
+            Column::Pages(column, _) => column.texts(count, day, null, resolve, out),
+            Column::Arrays(column) => column.texts(count, null, resolve, out),
+            Column::Missing => {
+                out.resize(out.len() + count, null);
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! Flat columns straight from their pages.
+
+use bytes::Bytes;
+use parquet::basic::{Encoding, Type as Physical};
+use parquet::column::page::{Page, PageReader};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::serialized_reader::SerializedPageReader;
+
+use super::column::Resolve;
+use super::dictionary::{TextDictionary, UNRESOLVED, plain_text};
+use super::error::{InputError, Place};
+use super::levels::{Levels, Presence};
+use super::rle::{Ended, Rle};
+use super::times::{NO_TIME, TimeUnit};
+use crate::aggregate::rows::Id;
+use crate::read::bytes::ColumnBytes;
+
+/// Whether a column chunk can be read here: flat, of a type with a direct meaning, and in one of
+/// the encodings that nearly all writers use.
+pub fn can_read(chunk: &ColumnChunkMetaData) -> bool {
+    let column = chunk.column_descr();
+    let flat = column.max_rep_level() == 0 && column.max_def_level() <= 1;
+    let usual = chunk.encodings().all(|e| {
+        matches!(
+            e,
+            Encoding::PLAIN | Encoding::RLE | Encoding::PLAIN_DICTIONARY | Encoding::RLE_DICTIONARY
+        )
+    });
+    flat && usual
+}
+
+/// A forward reader of one column chunk.
+pub struct PageColumn {
+    reader: SerializedPageReader<ColumnBytes>,
+    place: Place,
+    physical: Physical,
+    optional: bool,
+    texts: Option<TextDictionary>,
+    /// A dictionary of 64-bit values, as bits.
+    words: Vec<u64>,
+    rows_left: usize,
+    levels: Levels,
+    values: Values,
+    codes: Vec<u32>,
+}
+
+enum Values {
+    Plain { bytes: Bytes, at: usize },
+    Codes(Rle),
+}
+
+impl PageColumn {
+    pub fn new(
+        reader: SerializedPageReader<ColumnBytes>,
+        chunk: &ColumnChunkMetaData,
+        place: Place,
+    ) -> Self {
+        PageColumn {
+            reader,
+            place,
+            physical: chunk.column_type(),
+            optional: chunk.column_descr().max_def_level() == 1,
+            texts: None,
+            words: Vec::new(),
+            rows_left: 0,
+            levels: Levels::required(),
+            values: Values::Plain { bytes: Bytes::new(), at: 0 },
+            codes: Vec::new(),
+        }
+    }
+
+    /// Rows that can be read from the page at hand, which is the next one if that was used up.
+    pub fn available(&mut self) -> Result<usize, InputError> {
+        while self.rows_left == 0 {
+            let page = self.reader.get_next_page().map_err(|e| self.place.damaged(e))?;
+            let Some(page) = page else {
+                return Err(self.place.value("the column ends before the row group does"));
+            };
+            self.open(page)?;
+        }
+        Ok(self.rows_left)
+    }
+
+    /// Passes rows, whole pages unread where that is possible.
+    pub fn skip(&mut self, mut count: usize) -> Result<(), InputError> {
+        while count > 0 {
+            if self.rows_left == 0 {
+                let next = self.reader.peek_next_page().map_err(|e| self.place.damaged(e))?;
+                let whole = next
+                    .filter(|page| !page.is_dict)
+                    .and_then(|page| page.num_rows.or(page.num_levels))
+                    .filter(|&rows| rows <= count);
+                if let Some(rows) = whole {
+                    self.reader.skip_next_page().map_err(|e| self.place.damaged(e))?;
+                    count -= rows;
+                    continue;
+                }
+            }
+            let step = self.available()?.min(count);
+            let (present, _) = self.presence(step)?;
+            self.pass_values(present)?;
+            count -= step;
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, page: Page) -> Result<(), InputError> {
+        match page {
+            Page::DictionaryPage { buf, num_values, .. } => {
+                self.open_dictionary(buf, num_values as usize)
+            }
+            Page::DataPage { buf, num_values, encoding, def_level_encoding, .. } => {
+                let (levels, values) = if self.optional {
+                    if def_level_encoding != Encoding::RLE {
+                        return Err(self.place.value(format!(
+                            "definition levels in encoding {def_level_encoding} are not supported"
+                        )));
+                    }
+                    let (start, end) = plain_text(&buf, 0).ok_or_else(|| self.ended(Ended))?;
+                    (Levels::optional(buf.slice(start..end)), buf.slice(end..))
+                } else {
+                    (Levels::required(), buf)
+                };
+                self.open_data(levels, values, num_values as usize, encoding)
+            }
+            Page::DataPageV2 {
+                buf,
+                num_rows,
+                num_values,
+                encoding,
+                def_levels_byte_len,
+                rep_levels_byte_len,
+                ..
+            } => {
+                if num_rows != num_values {
+                    return Err(self.place.value("a flat column has more values than rows"));
+                }
+                let start = rep_levels_byte_len as usize;
+                let end = start.saturating_add(def_levels_byte_len as usize);
+                if end > buf.len() {
+                    return Err(self.ended(Ended));
+                }
+                let levels = if self.optional {
+                    Levels::optional(buf.slice(start..end))
+                } else {
+                    Levels::required()
+                };
+                self.open_data(levels, buf.slice(end..), num_rows as usize, encoding)
+            }
+        }
+    }
+
+    fn open_data(
+        &mut self,
+        levels: Levels,
+        values: Bytes,
+        rows: usize,
+        encoding: Encoding,
+    ) -> Result<(), InputError> {
+        self.values = match encoding {
+            Encoding::PLAIN => Values::Plain { bytes: values, at: 0 },
+            Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => {
+                // A page of nulls only may be empty.
+                let width = values.first().copied().unwrap_or(0);
+                let rle = Rle::new(values.slice(values.len().min(1)..), u32::from(width));
+                Values::Codes(rle.ok_or_else(|| {
+                    self.place.value(format!("dictionary codes of {width} bits are not possible"))
+                })?)
+            }
+            other => {
+                let problem = format!("pages in encoding {other} are not promised by the footer");
+                return Err(self.place.value(problem));
+            }
+        };
+        self.levels = levels;
+        self.rows_left = rows;
+        Ok(())
+    }
+
+    fn open_dictionary(&mut self, bytes: Bytes, count: usize) -> Result<(), InputError> {
+        if self.physical == Physical::BYTE_ARRAY {
+            let texts = TextDictionary::new(bytes, count).ok_or_else(|| self.ended(Ended))?;
+            self.texts = Some(texts);
+        } else {
+            let (words, _) = bytes.as_chunks::<8>();
+            let words = words.get(..count).ok_or_else(|| self.ended(Ended))?;
+            self.words = words.iter().map(|w| u64::from_le_bytes(*w)).collect();
+        }
+        Ok(())
+    }
+
+    fn ended(&self, _: Ended) -> InputError {
+        self.place.damaged(ParquetError::EOF("a page ends before its values do".to_owned()))
+    }
+
+    /// How many of the next `count` rows hold a value, and the levels if not all do. Rows counted
+    /// are gone.
+    fn presence(&mut self, count: usize) -> Result<(usize, Option<Vec<u32>>), InputError> {
+        self.rows_left -= count;
+        match self.levels.read(count) {
+            Ok(Presence::All) => Ok((count, None)),
+            Ok(Presence::Some { levels, present }) => Ok((present, Some(levels.to_vec()))),
+            Err(ended) => Err(self.ended(ended)),
+        }
+    }
+
+    fn pass_values(&mut self, count: usize) -> Result<(), InputError> {
+        match &mut self.values {
+            Values::Codes(rle) => {
+                self.codes.clear();
+                let passed = rle.read(count, &mut self.codes);
+                passed.map_err(|e| self.ended(e))
+            }
+            Values::Plain { bytes, at } if self.physical == Physical::BYTE_ARRAY => {
+                for _ in 0..count {
+                    let Some((_, end)) = plain_text(bytes, *at) else {
+                        return Err(self.ended(Ended));
+                    };
+                    *at = end;
+                }
+                Ok(())
+            }
+            Values::Plain { at, .. } => {
+                *at += 8 * count;
+                Ok(())
+            }
+        }
+    }
+
+    /// Appends `count` 64-bit values made of their bits by `of`, `absent` for null.
+    fn words<T: Copy>(
+        &mut self,
+        count: usize,
+        absent: T,
+        of: impl Fn(u64) -> T,
+        out: &mut Vec<T>,
+    ) -> Result<(), InputError> {
+        let (present, levels) = self.presence(count)?;
+        let start = out.len();
+        match &mut self.values {
+            Values::Plain { bytes, at } => {
+                let raw = bytes.get(*at..).unwrap_or_default();
+                let Some(words) = raw.as_chunks::<8>().0.get(..present) else {
+                    return Err(self.ended(Ended));
+                };
+                out.extend(words.iter().map(|w| of(u64::from_le_bytes(*w))));
+                *at += 8 * present;
+            }
+            Values::Codes(rle) => {
+                self.codes.clear();
+                if let Err(ended) = rle.read(present, &mut self.codes) {
+                    return Err(self.ended(ended));
+                }
+                for &code in &self.codes {
+                    let Some(&word) = self.words.get(code as usize) else {
+                        return Err(self.bad_code(code));
+                    };
+                    out.push(of(word));
+                }
+            }
+        }
+        if let Some(levels) = levels {
+            spread(out, start, &levels, absent);
+        }
+        Ok(())
+    }
+
+    fn bad_code(&self, code: u32) -> InputError {
+        self.place.value(format!("dictionary code {code} has no entry"))
+    }
+
+    /// Appends doubles, NaN for null.
+    pub fn numbers(&mut self, count: usize, out: &mut Vec<f64>) -> Result<(), InputError> {
+        self.words(count, f64::NAN, f64::from_bits, out)
+    }
+
+    /// Appends microseconds, [`NO_TIME`] for null.
+    pub fn times(
+        &mut self,
+        count: usize,
+        unit: TimeUnit,
+        out: &mut Vec<i64>,
+    ) -> Result<(), InputError> {
+        self.words(count, NO_TIME, |w| unit.micros(w as i64).unwrap_or(i64::MAX), out)
+    }
+
+    /// Appends what `resolve` makes of each text for the partial state of `day`; `null` for null.
+    pub fn texts<I: Id>(
+        &mut self,
+        count: usize,
+        day: i32,
+        null: I,
+        resolve: &mut Resolve<'_, I>,
+        out: &mut Vec<I>,
+    ) -> Result<(), InputError> {
+        let (present, levels) = self.presence(count)?;
+        let start = out.len();
+        match &mut self.values {
+            Values::Plain { bytes, at } => {
+                for _ in 0..present {
+                    let Some((from, to)) = plain_text(bytes, *at) else {
+                        return Err(self.ended(Ended));
+                    };
+                    *at = to;
+                    out.push(resolve(&bytes[from..to], &self.place)?);
+                }
+            }
+            Values::Codes(rle) => {
+                self.codes.clear();
+                if let Err(ended) = rle.read(present, &mut self.codes) {
+                    return Err(self.ended(ended));
+                }
+                let Some(dictionary) = &mut self.texts else {
+                    if present == 0 {
+                        out.resize(start + count, null);
+                        return Ok(());
+                    }
+                    return Err(self.place.value("dictionary codes come before a dictionary"));
+                };
+                let mut remap = dictionary.take_remap(day);
+                for &code in &self.codes {
+                    let id = match remap.get(code as usize) {
+                        Some(&id) if id != UNRESOLVED => I::from_raw(id),
+                        _ => {
+                            let Some(text) = dictionary.text(code) else {
+                                return Err(self.bad_code(code));
+                            };
+                            let id = resolve(text, &self.place)?;
+                            remap[code as usize] = id.raw();
+                            id
+                        }
+                    };
+                    out.push(id);
+                }
+                dictionary.put_remap(day, remap);
+            }
+        }
+        if let Some(levels) = levels {
+            spread(out, start, &levels, null);
+        }
+        Ok(())
+    }
+}
+
+/// Moves the values from `start` on to the rows whose level is 1, and puts `absent` in the others.
+fn spread<T: Copy>(out: &mut Vec<T>, start: usize, levels: &[u32], absent: T) {
+    let mut from = out.len();
+    out.resize(start + levels.len(), absent);
+    for (row, &level) in levels.iter().enumerate().rev() {
+        let to = start + row;
+        if level == 1 {
+            from -= 1;
+            out[to] = out[from];
+        } else {
+            out[to] = absent;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_spread_over_nulls() {
+        let mut out = vec![9, 1, 2, 3];
+        spread(&mut out, 1, &[0, 1, 0, 0, 1, 1, 0], 0);
+        assert_eq!(out, [9, 0, 1, 0, 0, 2, 3, 0]);
+    }
+}

@@ -1,0 +1,413 @@
+//! A row group, or a range of its rows, into the partial states of its days.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::serialized_reader::SerializedPageReader;
+
+use super::arrays::ArrayColumn;
+use super::column::Column;
+use super::error::{InputError, Place};
+use super::pages::{self, PageColumn};
+use super::schema::{Direct, Found, Kind, Part};
+use super::times::{NO_TIME, TimeUnit, day_text, split_day};
+use crate::aggregate::partial::{LabelFault, Partial};
+use crate::aggregate::rows::{Id, LabelRows, PodRows, StorageRows};
+use crate::labels::sets::SetId;
+use crate::read::bytes::ColumnBytes;
+use crate::summary::finish::Tenant;
+use crate::summary::row::TextId;
+
+/// A file whose footer was read and whose columns were found.
+#[derive(Debug)]
+pub struct InputFile {
+    /// The name for messages: the path below the source.
+    pub object: Arc<str>,
+    pub metadata: Arc<ParquetMetaData>,
+    pub part: Part,
+    pub columns: Vec<Found>,
+}
+
+/// Rows of one row group, with their bytes.
+#[derive(Debug)]
+pub struct Segment {
+    pub file: Arc<InputFile>,
+    pub row_group: usize,
+    pub rows: Range<usize>,
+    pub bytes: ColumnBytes,
+    /// Days since 1970-01-01 that the row group can hold, by its statistics.
+    pub promised_days: Option<(i64, i64)>,
+}
+
+/// How columns are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// Strings as dictionary codes from raw pages; else as texts through arrays.
+    pub categorical: bool,
+    /// Read the columns that are not needed too, as a baseline.
+    pub all_columns: bool,
+}
+
+/// The partial states of the asked days.
+pub trait Days {
+    /// The state of `day` (since 1970-01-01), or `None` for a day that was not asked for.
+    fn state(&mut self, day: i64) -> Option<&mut Partial>;
+}
+
+/// What was read, besides what went into the partial states.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub rows: u64,
+    /// Rows of days that were not asked for.
+    pub rows_outside: u64,
+    pub rows_without_time: u64,
+    /// By column: negative values and values above 1e18, kept.
+    pub odd_values: BTreeMap<&'static str, u64>,
+}
+
+impl Counts {
+    pub fn add(&mut self, other: Counts) {
+        self.rows += other.rows;
+        self.rows_outside += other.rows_outside;
+        self.rows_without_time += other.rows_without_time;
+        for (column, count) in other.odd_values {
+            *self.odd_values.entry(column).or_default() += count;
+        }
+    }
+}
+
+/// Rows decoded at a time: their columns stay in the cache until they are grouped.
+const BATCH: usize = 4096;
+
+/// Values above this are counted as odd.
+const ODD_ABOVE: f64 = 1e18;
+
+/// The column buffers of one task, used again for each batch.
+#[derive(Debug, Default)]
+pub struct Buffers {
+    times: Vec<i64>,
+    pods: PodRows,
+    storage: StorageRows,
+    labels: LabelRows,
+}
+
+/// Decodes a segment and adds its rows to the states of their days.
+pub fn add_rows(
+    segment: &Segment,
+    tenant: &Tenant,
+    reading: Reading,
+    days: &mut impl Days,
+    buffers: &mut Buffers,
+) -> Result<Counts, InputError> {
+    let mut reader = Reader::open(segment, tenant, reading)?;
+    let mut counts = Counts { rows: segment.rows.len() as u64, ..Counts::default() };
+    let mut left = segment.rows.len();
+    while left > 0 {
+        let batch = reader.columns[0].available()?.min(BATCH).min(left);
+        buffers.times.clear();
+        reader.columns[0].times(batch, &mut buffers.times)?;
+        left -= batch;
+        let mut at = 0;
+        while at < batch {
+            let run = same_day(&buffers.times[at..]);
+            let mut rest = run;
+            while rest > 0 {
+                let mut step = rest;
+                for column in &mut reader.columns[1..] {
+                    step = step.min(column.available()?);
+                }
+                let (day, _) = split_day(buffers.times[at]);
+                let state = if buffers.times[at] == NO_TIME { None } else { days.state(day) };
+                match state {
+                    Some(state) => {
+                        reader.check_promise(segment, day)?;
+                        let times = std::mem::take(&mut buffers.times);
+                        reader.add(&times[at..at + step], day, state, buffers, &mut counts)?;
+                        buffers.times = times;
+                    }
+                    None => {
+                        for column in &mut reader.columns[1..] {
+                            column.skip(step)?;
+                        }
+                        if buffers.times[at] == NO_TIME {
+                            counts.rows_without_time += step as u64;
+                        } else {
+                            counts.rows_outside += step as u64;
+                        }
+                    }
+                }
+                at += step;
+                rest -= step;
+            }
+        }
+    }
+    Ok(counts)
+}
+
+/// How many of the first times lie on one day; at least one.
+fn same_day(times: &[i64]) -> usize {
+    let (day, _) = split_day(times[0]);
+    if times[0] == NO_TIME {
+        return times.iter().take_while(|&&t| t == NO_TIME).count();
+    }
+    times.iter().take_while(|&&t| t != NO_TIME && split_day(t).0 == day).count()
+}
+
+struct Reader<'t> {
+    part: Part,
+    /// In the order of [`super::schema::wanted`]; then those read for nothing.
+    columns: Vec<Column>,
+    places: Vec<Place>,
+    numbers_from: usize,
+    wanted: usize,
+    has_pod_names: bool,
+    tenant: &'t Tenant,
+}
+
+impl<'t> Reader<'t> {
+    fn open(segment: &Segment, tenant: &'t Tenant, reading: Reading) -> Result<Self, InputError> {
+        let file = &segment.file;
+        let mut columns = Vec::new();
+        let mut places = Vec::new();
+        for found in &file.columns {
+            let place = Place {
+                object: file.object.clone(),
+                row_group: segment.row_group,
+                column: found.wanted.name,
+            };
+            columns.push(open_column(segment, found, reading, place.clone())?);
+            places.push(place);
+        }
+        let wanted = columns.len();
+        if reading.all_columns {
+            for leaf in unwanted(file) {
+                let place = Place {
+                    object: file.object.clone(),
+                    row_group: segment.row_group,
+                    column: "(a column that is not needed)",
+                };
+                let column = ArrayColumn::new(
+                    segment.bytes.clone(),
+                    &file.metadata,
+                    leaf,
+                    segment.rows.clone(),
+                    BATCH,
+                    place,
+                )?;
+                columns.push(Column::Arrays(Box::new(column)));
+            }
+        }
+        let names = file.columns.iter();
+        Ok(Reader {
+            part: file.part,
+            columns,
+            places,
+            numbers_from: names.clone().take_while(|f| f.wanted.kind != Kind::Number).count(),
+            wanted,
+            has_pod_names: names.clone().any(|f| f.wanted.name == "pod"),
+            tenant,
+        })
+    }
+
+    fn check_promise(&self, segment: &Segment, day: i64) -> Result<(), InputError> {
+        match segment.promised_days {
+            Some((first, last)) if day < first || day > last => Err(InputError::Statistics {
+                object: segment.file.object.clone(),
+                row_group: segment.row_group,
+                promised: format!("{} to {}", day_text(first), day_text(last)),
+                found: day_text(day),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Decodes `times.len()` rows of one day and adds them to its state.
+    fn add(
+        &mut self,
+        times: &[i64],
+        day: i64,
+        state: &mut Partial,
+        buffers: &mut Buffers,
+        counts: &mut Counts,
+    ) -> Result<(), InputError> {
+        let count = times.len();
+        let null_rules = self.tenant.null_rules;
+        match self.part {
+            Part::NodeLabels | Part::NamespaceLabels => {
+                let rows = &mut buffers.labels;
+                fill_intervals(times, &mut rows.interval);
+                self.names(1, count, day, state, &mut rows.owner)?;
+                self.labels(2, count, day, state, &mut rows.labels)?;
+                match self.part {
+                    Part::NodeLabels => state.node_labels.add(rows),
+                    _ => state.namespace_labels.add(rows),
+                }
+            }
+            Part::Storage => {
+                let rows = &mut buffers.storage;
+                self.names(1, count, day, state, &mut rows.namespace)?;
+                self.names(2, count, day, state, &mut rows.pod)?;
+                self.names(3, count, day, state, &mut rows.claim)?;
+                self.names(4, count, day, state, &mut rows.volume)?;
+                self.names(5, count, day, state, &mut rows.storageclass)?;
+                self.names(6, count, day, state, &mut rows.csi_volume_handle)?;
+                self.labels(7, count, day, state, &mut rows.volume_labels)?;
+                self.labels(8, count, day, state, &mut rows.claim_labels)?;
+                self.numbers(count, &mut rows.numbers, counts)?;
+                state.storage.add(rows);
+            }
+            Part::Pods | Part::DailyPods => {
+                let rows = &mut buffers.pods;
+                fill_intervals(times, &mut rows.interval);
+                self.names(1, count, day, state, &mut rows.namespace)?;
+                self.names(2, count, day, state, &mut rows.node)?;
+                self.names(3, count, day, state, &mut rows.resource_id)?;
+                rows.pod.clear();
+                let mut labels = 4;
+                if self.has_pod_names {
+                    self.names(4, count, day, state, &mut rows.pod)?;
+                    labels = 5;
+                }
+                self.labels(labels, count, day, state, &mut rows.labels)?;
+                let numbers = self.wanted - self.numbers_from;
+                self.numbers(count, &mut rows.numbers[..numbers], counts)?;
+                state.rows_without_node += state.pods.add(rows, &state.texts, null_rules);
+                state.places.add(rows);
+                if self.part == Part::Pods {
+                    state.capacity.add(rows);
+                }
+            }
+            Part::Capacity => {
+                let rows = &mut buffers.pods;
+                fill_intervals(times, &mut rows.interval);
+                self.names(1, count, day, state, &mut rows.node)?;
+                self.numbers(count, &mut rows.numbers[10..], counts)?;
+                state.capacity.add(rows);
+            }
+        }
+        for column in &mut self.columns[self.wanted..] {
+            column.skip(count)?;
+        }
+        Ok(())
+    }
+
+    fn names(
+        &mut self,
+        column: usize,
+        count: usize,
+        day: i64,
+        state: &mut Partial,
+        out: &mut Vec<TextId>,
+    ) -> Result<(), InputError> {
+        out.clear();
+        let texts = &mut state.texts;
+        self.columns[column].texts(
+            count,
+            day as i32,
+            TextId::NULL,
+            &mut |bytes, place| match std::str::from_utf8(bytes) {
+                Ok(text) => Ok(texts.intern(text)),
+                Err(_) => Err(place.value("a text is not UTF-8")),
+            },
+            out,
+        )
+    }
+
+    fn labels(
+        &mut self,
+        column: usize,
+        count: usize,
+        day: i64,
+        state: &mut Partial,
+        out: &mut Vec<SetId>,
+    ) -> Result<(), InputError> {
+        out.clear();
+        let none = Partial::no_labels(self.tenant.null_rules);
+        let keys = &self.tenant.keys;
+        self.columns[column].texts(
+            count,
+            day as i32,
+            none,
+            &mut |bytes, place| {
+                if bytes.is_empty() {
+                    return Ok(none);
+                }
+                state.label_set(bytes, keys).map_err(|fault| match fault {
+                    LabelFault::NotUtf8 => place.value("a label text is not UTF-8"),
+                    LabelFault::Label(e) => place.label(&String::from_utf8_lossy(bytes), e),
+                })
+            },
+            out,
+        )
+    }
+
+    fn numbers(
+        &mut self,
+        count: usize,
+        out: &mut [Vec<f64>],
+        counts: &mut Counts,
+    ) -> Result<(), InputError> {
+        for (i, out) in out.iter_mut().enumerate() {
+            let column = self.numbers_from + i;
+            out.clear();
+            self.columns[column].numbers(count, out)?;
+            let odd = out.iter().filter(|&&v| v < 0.0 || v > ODD_ABOVE).count();
+            if odd > 0 {
+                if out.iter().any(|v| v.is_infinite()) {
+                    return Err(self.places[column].value("a value is infinite"));
+                }
+                *counts.odd_values.entry(self.places[column].column).or_default() += odd as u64;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn fill_intervals(times: &[i64], out: &mut Vec<i64>) {
+    out.clear();
+    out.extend(times.iter().map(|&time| split_day(time).1));
+}
+
+fn open_column(
+    segment: &Segment,
+    found: &Found,
+    reading: Reading,
+    place: Place,
+) -> Result<Column, InputError> {
+    let Some(leaf) = found.leaf else {
+        return Ok(Column::Missing);
+    };
+    let metadata = &segment.file.metadata;
+    let group = metadata.row_group(segment.row_group);
+    let chunk = group.column(leaf);
+    let direct = found.direct.filter(|_| reading.categorical && pages::can_read(chunk));
+    let Some(direct) = direct else {
+        let rows = segment.rows.clone();
+        let bytes = segment.bytes.clone();
+        let column = ArrayColumn::new(bytes, metadata, leaf, rows, BATCH, place)?;
+        return Ok(Column::Arrays(Box::new(column)));
+    };
+    let bytes = Arc::new(segment.bytes.clone());
+    let reader = SerializedPageReader::new(bytes, chunk, group.num_rows() as usize, None)
+        .map_err(|e| place.damaged(e))?;
+    let mut column = PageColumn::new(reader, chunk, place);
+    column.skip(segment.rows.start)?;
+    let unit = match direct {
+        Direct::Time(unit) => unit,
+        Direct::Text | Direct::Double => TimeUnit::Micros,
+    };
+    Ok(Column::Pages(Box::new(column), unit))
+}
+
+/// The leaves of flat columns that the part does not use.
+fn unwanted(file: &InputFile) -> Vec<usize> {
+    let schema = file.metadata.file_metadata().schema_descr();
+    (0..schema.num_columns())
+        .filter(|&leaf| {
+            schema.column(leaf).path().parts().len() == 1
+                && file.columns.iter().all(|found| found.leaf != Some(leaf))
+        })
+        .collect()
+}

@@ -1,0 +1,101 @@
+//! The compressed bytes of a row group, in memory or read as they are needed.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use parquet::errors::{ParquetError, Result};
+use parquet::file::reader::{ChunkReader, Length};
+
+/// Where the pages of a row group come from.
+#[derive(Debug, Clone)]
+pub enum ColumnBytes {
+    /// Fetched ranges of the object, by offset, not overlapping.
+    Fetched { size: u64, ranges: Arc<Vec<(u64, Bytes)>> },
+    /// A local file, read page by page: for row groups too large to hold.
+    Paged { size: u64, file: Arc<File> },
+}
+
+/// How much a page header is read with; headers are far smaller, statistics included.
+const HEADER_READ: usize = 4096;
+
+impl ColumnBytes {
+    fn fetched(ranges: &[(u64, Bytes)], start: u64, length: Option<usize>) -> Result<Bytes> {
+        let missing = || ParquetError::EOF(format!("offset {start} lies outside of the column"));
+        let next = ranges.partition_point(|&(offset, _)| offset <= start);
+        let (offset, bytes) =
+            next.checked_sub(1).and_then(|i| ranges.get(i)).ok_or_else(missing)?;
+        let from = (start - offset) as usize;
+        let to = length.map_or(bytes.len(), |length| from.saturating_add(length));
+        if from > bytes.len() || to > bytes.len() {
+            return Err(missing());
+        }
+        Ok(bytes.slice(from..to))
+    }
+}
+
+impl Length for ColumnBytes {
+    fn len(&self) -> u64 {
+        match self {
+            ColumnBytes::Fetched { size, .. } | ColumnBytes::Paged { size, .. } => *size,
+        }
+    }
+}
+
+impl ChunkReader for ColumnBytes {
+    type T = BytesReader;
+
+    fn get_read(&self, start: u64) -> Result<BytesReader> {
+        Ok(match self {
+            ColumnBytes::Fetched { ranges, .. } => {
+                BytesReader::Memory(Self::fetched(ranges, start, None)?.reader())
+            }
+            ColumnBytes::Paged { file, .. } => BytesReader::File {
+                file: file.clone(),
+                offset: start,
+                buffer: Bytes::new().reader(),
+            },
+        })
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
+        match self {
+            ColumnBytes::Fetched { ranges, .. } => Self::fetched(ranges, start, Some(length)),
+            ColumnBytes::Paged { file, size } => {
+                if start.saturating_add(length as u64) > *size {
+                    return Err(ParquetError::EOF(format!("offset {start} is past the end")));
+                }
+                let mut bytes = vec![0; length];
+                file.read_exact_at(&mut bytes, start)?;
+                Ok(bytes.into())
+            }
+        }
+    }
+}
+
+/// Reads on from an offset.
+#[derive(Debug)]
+pub enum BytesReader {
+    Memory(bytes::buf::Reader<Bytes>),
+    File { file: Arc<File>, offset: u64, buffer: bytes::buf::Reader<Bytes> },
+}
+
+impl Read for BytesReader {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self {
+            BytesReader::Memory(reader) => reader.read(out),
+            BytesReader::File { file, offset, buffer } => {
+                if !buffer.get_ref().has_remaining() {
+                    let mut next = vec![0; HEADER_READ];
+                    let read = file.read_at(&mut next, *offset)?;
+                    next.truncate(read);
+                    *offset += read as u64;
+                    *buffer = Bytes::from(next).reader();
+                }
+                buffer.read(out)
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! From objects to the bytes of column chunks.
+
+pub mod bytes;
