@@ -200,7 +200,7 @@ impl ArrayColumn {
     fn integers(&self, array: &dyn Array) -> Result<PrimitiveArray<Int64Type>, InputError> {
         let array = match array.data_type() {
             DataType::Date32 => self.cast(array, &DataType::Int32)?,
-            _ => Arc::from(array.slice(0, array.len())),
+            _ => array.slice(0, array.len()),
         };
         Ok(self.cast(&array, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
     }

@@ -14,7 +14,7 @@ use super::pages::{self, PageColumn};
 use super::schema::{Direct, Found, Kind, Part};
 use super::times::{NO_TIME, TimeUnit, day_text, split_day};
 use crate::aggregate::partial::{LabelFault, Partial};
-use crate::aggregate::rows::{Id, LabelRows, PodRows, StorageRows};
+use crate::aggregate::rows::{LabelRows, PodRows, StorageRows};
 use crate::labels::sets::SetId;
 use crate::read::bytes::ColumnBytes;
 use crate::summary::finish::Tenant;
@@ -28,6 +28,9 @@ pub struct InputFile {
     pub metadata: Arc<ParquetMetaData>,
     pub part: Part,
     pub columns: Vec<Found>,
+    /// First and last day since 1970-01-01 that its rows may count for: asked for, and of the
+    /// month that its folder names.
+    pub days: (i64, i64),
 }
 
 /// Rows of one row group, with their bytes.
@@ -103,6 +106,8 @@ pub fn add_rows(
 ) -> Result<Counts, InputError> {
     let mut reader = Reader::open(segment, tenant, reading)?;
     let mut counts = Counts { rows: segment.rows.len() as u64, ..Counts::default() };
+    let (first, last) = segment.file.days;
+    let counted = |day| (first..=last).contains(&day);
     let mut left = segment.rows.len();
     while left > 0 {
         let batch = reader.columns[0].available()?.min(BATCH).min(left);
@@ -119,7 +124,11 @@ pub fn add_rows(
                     step = step.min(column.available()?);
                 }
                 let (day, _) = split_day(buffers.times[at]);
-                let state = if buffers.times[at] == NO_TIME { None } else { days.state(day) };
+                let state = if buffers.times[at] == NO_TIME || !counted(day) {
+                    None
+                } else {
+                    days.state(day)
+                };
                 match state {
                     Some(state) => {
                         reader.check_promise(segment, day)?;
@@ -213,7 +222,7 @@ impl<'t> Reader<'t> {
 
     fn check_promise(&self, segment: &Segment, day: i64) -> Result<(), InputError> {
         match segment.promised_days {
-            Some((first, last)) if day < first || day > last => Err(InputError::Statistics {
+            Some((first, last)) if !(first..=last).contains(&day) => Err(InputError::Statistics {
                 object: segment.file.object.clone(),
                 row_group: segment.row_group,
                 promised: format!("{} to {}", day_text(first), day_text(last)),

@@ -1,0 +1,225 @@
+//! From settings to a plan: list, match, read footers, prune, order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use uuid::Uuid;
+
+use super::units::{Skipped, Unit, UnitDays, days};
+use super::{Plan, PlanError, PlannedGroup, footers};
+use crate::decode::row_group::InputFile;
+use crate::decode::schema::Part;
+use crate::decode::times::day_number;
+use crate::settings::{Month, PathMatcher, PodSource, Settings};
+use crate::store::Object;
+use crate::store::local::LocalStore;
+use crate::summary::row::DayMeta;
+
+/// An object with what it is read for.
+struct Candidate {
+    object: Object,
+    part: Part,
+    source: usize,
+    /// Days since 1970-01-01 that it may be counted for: asked, and of its folder's month.
+    days: (i64, i64),
+}
+
+/// Plans a run. `meta` gives the facts of a source's month that its rows carry.
+pub fn plan(
+    settings: &Settings,
+    store: &LocalStore,
+    meta: &dyn Fn(Uuid, Month) -> MonthMeta,
+) -> Result<Plan, PlanError> {
+    let mut units = Vec::new();
+    let mut skipped = Vec::new();
+    let mut candidates = Vec::new();
+    for (source, &provider) in settings.provider_uuids.iter().enumerate() {
+        let found = candidates_of(settings, store, source, provider)?;
+        if found.is_empty() {
+            return Err(unknown_provider(settings, store, provider));
+        }
+        for month in settings.months() {
+            let of_month = |c: &&Candidate| {
+                c.days.0 <= day_number(month.last_day()) && c.days.1 >= day_number(month.first_day())
+            };
+            let other_files = found.iter().filter(of_month).count();
+            let has_pods = found.iter().filter(of_month).any(|c| c.part.has_pods());
+            if !has_pods && !settings.allow_empty {
+                skipped.push(Skipped { source: provider, month, other_files });
+                continue;
+            }
+            let facts = meta(provider, month);
+            let from = settings.from.max(month.first_day());
+            for date in days(from, settings.to.min(month.last_day())) {
+                let meta = DayMeta {
+                    date,
+                    source_uuid: provider,
+                    report_period_id: facts.report_period_id,
+                    cluster_id: facts.cluster_id.clone(),
+                    cluster_alias: facts.cluster_alias.clone(),
+                };
+                units.push(Unit { source, meta: Arc::new(meta) });
+            }
+        }
+        candidates.extend(found);
+    }
+    let unit_days: Vec<UnitDays> =
+        (0..settings.provider_uuids.len()).map(|source| UnitDays::new(&units, source)).collect();
+    // Pods need names only where there is storage to join them with.
+    let with_storage: BTreeSet<usize> =
+        candidates.iter().filter(|c| c.part == Part::Storage).map(|c| c.source).collect();
+    let files: Vec<(usize, InputFile)> = candidates
+        .par_iter()
+        .filter(|c| unit_days[c.source].between(c.days.0, c.days.1).is_some())
+        .map(|c| {
+            let pod_names = with_storage.contains(&c.source);
+            let file = footers::read(store, &c.object, c.part, pod_names, c.days)?;
+            Ok((c.source, file))
+        })
+        .collect::<Result<_, PlanError>>()?;
+
+    let mut plan = Plan {
+        units,
+        groups: Vec::new(),
+        skipped,
+        files: files.len(),
+        rows_pruned: 0,
+        missing_columns: missing_columns(&files),
+    };
+    for (source, file) in files {
+        add_groups(&mut plan, &unit_days[source], source, Arc::new(file), settings);
+    }
+    // Labels and storage are few and are there when the pods of the day come.
+    plan.groups.sort_by_key(|g| (g.units, g.file.part));
+    Ok(plan)
+}
+
+/// What the rows of a source's month carry.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MonthMeta {
+    pub report_period_id: Option<i32>,
+    pub cluster_id: Option<String>,
+    pub cluster_alias: Option<String>,
+}
+
+fn add_groups(
+    plan: &mut Plan,
+    units: &UnitDays,
+    source: usize,
+    file: Arc<InputFile>,
+    settings: &Settings,
+) {
+    for (row_group, group) in file.metadata.row_groups().iter().enumerate() {
+        let rows = group.num_rows() as usize;
+        let promised_days = footers::promised_days(group, &file.columns);
+        let (first, last) = promised_days.unwrap_or(file.days);
+        let possible = units.between(first.max(file.days.0), last.min(file.days.1));
+        let Some(possible) = possible.filter(|_| rows > 0) else {
+            plan.rows_pruned += rows as u64;
+            continue;
+        };
+        let all_columns = !settings.performance.column_filtering;
+        plan.groups.push(PlannedGroup {
+            file: file.clone(),
+            source,
+            row_group,
+            rows,
+            bytes: footers::projected_bytes(group, &file.columns, all_columns),
+            promised_days,
+            units: possible,
+        });
+    }
+}
+
+fn missing_columns(files: &[(usize, InputFile)]) -> Vec<(String, usize)> {
+    let mut missing: BTreeMap<String, usize> = BTreeMap::new();
+    for (_, file) in files {
+        for found in file.columns.iter().filter(|f| f.leaf.is_none()) {
+            let name = format!("{}.{}", file.part.report_type(), found.wanted.name);
+            *missing.entry(name).or_default() += 1;
+        }
+    }
+    missing.into_iter().collect()
+}
+
+/// The templates of the run, with what their files are read for.
+fn templates(settings: &Settings) -> Vec<(&str, Part)> {
+    let hourly = &settings.input.layout.hourly;
+    let mut templates = vec![
+        (hourly.node_labels.as_str(), Part::NodeLabels),
+        (hourly.namespace_labels.as_str(), Part::NamespaceLabels),
+        (hourly.storage_usage.as_str(), Part::Storage),
+    ];
+    match (settings.aggregation.pod_source, &settings.input.layout.daily) {
+        (PodSource::Daily, Some(daily)) => {
+            templates.push((hourly.pod_usage.as_str(), Part::Capacity));
+            templates.push((daily.pod_usage.as_str(), Part::DailyPods));
+        }
+        _ => templates.push((hourly.pod_usage.as_str(), Part::Pods)),
+    }
+    templates
+}
+
+fn candidates_of(
+    settings: &Settings,
+    store: &LocalStore,
+    source: usize,
+    provider: Uuid,
+) -> Result<Vec<Candidate>, PlanError> {
+    let mut candidates = Vec::new();
+    for (template, part) in templates(settings) {
+        let mut found: BTreeMap<Arc<str>, Candidate> = BTreeMap::new();
+        for month in settings.months() {
+            let matcher =
+                PathMatcher::new(template, &settings.input.org_id, provider, &[month]);
+            let first = day_number(settings.from.max(month.first_day()));
+            let last = day_number(settings.to.min(month.last_day()));
+            for prefix in matcher.prefixes() {
+                for object in store.list(prefix)? {
+                    if !matcher.matches(&object.path) {
+                        continue;
+                    }
+                    // A template without a month gives each file for all of them.
+                    let known = found.entry(object.path.clone()).or_insert(Candidate {
+                        object,
+                        part,
+                        source,
+                        days: (first, last),
+                    });
+                    known.days = (known.days.0.min(first), known.days.1.max(last));
+                }
+            }
+        }
+        candidates.extend(found.into_values());
+    }
+    Ok(candidates)
+}
+
+fn unknown_provider(settings: &Settings, store: &LocalStore, provider: Uuid) -> PlanError {
+    let template = &settings.input.layout.hourly.pod_usage;
+    let matcher =
+        PathMatcher::new(template, &settings.input.org_id, provider, &settings.months());
+    let prefix = matcher.prefixes().first().cloned().unwrap_or_default();
+    // The folder of the sources is the one whose next part names the provider.
+    let parent = match prefix.find(&provider.to_string()) {
+        Some(at) => prefix[..at].rsplit_once('/').map_or("", |(parent, _)| parent),
+        None => "",
+    };
+    let mut others = store.folders(parent);
+    others.retain(|name| name.contains('='));
+    let hint = if others.is_empty() {
+        format!(
+            "there is no source at all there: check --source, --org-id ({:?}) and --layout",
+            settings.input.org_id
+        )
+    } else {
+        let more = if others.len() > 5 { ", …" } else { "" };
+        format!("there are {}{more}: check --provider-uuid and the dates", others[..others.len().min(5)].join(", "))
+    };
+    PlanError::UnknownProvider {
+        provider,
+        looked_in: format!("{}/{parent}", settings.input.source.trim_end_matches('/')),
+        hint,
+    }
+}
