@@ -1,5 +1,6 @@
 //! Hourly OpenShift usage in Parquet to daily summary rows.
 
+pub mod cli;
 pub mod database;
 pub mod lookups;
 pub mod settings;
