@@ -1,6 +1,7 @@
 //! The config file: YAML flattened to dotted keys, each known or refused.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde_norway::Value;
@@ -9,10 +10,17 @@ use super::error::SettingsError;
 use super::keys::{self, Form};
 
 /// A config file as read.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ConfigFile {
     pub path: PathBuf,
     pub text: String,
+}
+
+impl fmt::Debug for ConfigFile {
+    /// Without the text, which may hold passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfigFile").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 /// The keys of a config file with their texts, placeholders not yet expanded.
@@ -153,7 +161,8 @@ fn is_below(key: &str, section: &str) -> bool {
 fn suggestion(path: &str) -> Option<String> {
     const LIKE_ENOUGH: f64 = 0.6;
     let last = |p: &str| p.rsplit('.').next().unwrap_or_default().to_owned();
-    let sections = keys::known_paths().filter_map(|k| k.rsplit_once('.').map(|(section, _)| section));
+    let sections =
+        keys::known_paths().filter_map(|k| k.rsplit_once('.').map(|(section, _)| section));
     keys::known_paths()
         .chain(sections)
         .map(|known| {

@@ -77,10 +77,10 @@ pub enum SettingsError {
     Template { origin: String, template: String, fault: String },
 
     #[error(
-        "{origin} is `daily`, but {layout} says only where the hourly files lie; set `{daily_key}` \
-         in the config file, or use `hourly`"
+        "{origin} is `daily`, but {layout} says only where the hourly files lie; give {ways}, or \
+         use `hourly`"
     )]
-    NoDailyLayout { origin: String, layout: String, daily_key: &'static str },
+    NoDailyLayout { origin: String, layout: String, ways: String },
 }
 
 fn suggest(key: Option<&str>) -> String {

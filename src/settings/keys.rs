@@ -44,9 +44,9 @@ impl Key {
             ways.push(format!("`--{flag}`"));
         }
         // Koku's own name says more to whoever runs it than ours does.
-        if let Some(name) = self.env.first().map(|n| (*n).to_owned()).or_else(|| {
-            self.flag.map(flag_variable)
-        }) {
+        if let Some(name) =
+            self.env.first().map(|n| (*n).to_owned()).or_else(|| self.flag.map(flag_variable))
+        {
             ways.push(format!("`{name}` in the environment"));
         }
         let file = format!("`{}` in the config file", self.path);

@@ -44,9 +44,10 @@ impl Layout {
     /// Whether a template holds the org id, as `{org}` or `{account}`.
     pub fn needs_org_id(&self) -> bool {
         let all = [Some(&self.hourly), self.daily.as_ref()];
-        all.into_iter().flatten().flat_map(TypePaths::all).any(|template| {
-            template.contains("{org}") || template.contains("{account}")
-        })
+        all.into_iter()
+            .flatten()
+            .flat_map(TypePaths::all)
+            .any(|template| template.contains("{org}") || template.contains("{account}"))
     }
 }
 
@@ -61,45 +62,42 @@ pub(crate) fn settle(
     sources: &mut Sources<'_>,
     pod_source: Option<(PodSource, String)>,
 ) -> Result<Layout, SettingsError> {
-    let (layout, named) = read(sources)?;
+    let (mut layout, named_by) = read(sources)?;
+    if let Some(daily) = sources.parse(&keys::LAYOUT_DAILY, with_type)? {
+        layout.daily = Some(by_type(&daily));
+    }
     match pod_source {
         Some((PodSource::Daily, origin)) if layout.daily.is_none() => {
-            let daily_key = if named.is_none() { &keys::PATH_POD } else { &keys::LAYOUT_DAILY };
             Err(SettingsError::NoDailyLayout {
                 origin,
-                layout: named.unwrap_or_else(|| "the config file".to_owned()),
-                daily_key: daily_key.path,
+                layout: named_by,
+                ways: keys::LAYOUT_DAILY.ways(),
             })
         }
         _ => Ok(layout),
     }
 }
 
-/// The layout, and who named it; nobody if it is the proof of concept's `parquet_path_…` keys.
-fn read(sources: &mut Sources<'_>) -> Result<(Layout, Option<String>), SettingsError> {
-    let raw = sources.read(&keys::LAYOUT)?;
+/// The layout, and who named it.
+fn read(sources: &mut Sources<'_>) -> Result<(Layout, String), SettingsError> {
+    const FILE_PATHS: &str = "`ocp.parquet_path_…`";
     let has_paths = PATHS.iter().any(|key| sources.is_in_file(key));
-    match raw {
+    match sources.read(&keys::LAYOUT)? {
         // A flag or a variable beats the file's paths, but within one file neither beats the other.
         Some(raw) if has_paths && raw.is_from_file() => Err(SettingsError::BothSet {
             first: raw.origin.to_string(),
-            second: "`ocp.parquet_path_…`".to_owned(),
+            second: FILE_PATHS.to_owned(),
         }),
-        None if has_paths => Ok((poc_paths(sources)?, None)),
-        Some(raw) => Ok((named(sources, &raw)?, Some(raw.origin.to_string()))),
-        None => Ok((koku(), Some("the default".to_owned()))),
-    }
-}
-
-fn named(sources: &mut Sources<'_>, raw: &Raw) -> Result<Layout, SettingsError> {
-    match raw.text.as_str() {
-        "koku" => Ok(koku()),
-        "poc" => Ok(poc()),
-        _ => {
-            let hourly = by_type(&with_type(raw)?);
-            let daily = sources.parse(&keys::LAYOUT_DAILY, with_type)?;
-            Ok(Layout { hourly, daily: daily.as_deref().map(by_type) })
+        Some(raw) => {
+            let layout = match raw.text.as_str() {
+                "koku" => koku(),
+                "poc" => poc(),
+                _ => Layout { hourly: by_type(&with_type(&raw)?), daily: None },
+            };
+            Ok((layout, raw.origin.to_string()))
         }
+        None if has_paths => Ok((poc_paths(sources)?, FILE_PATHS.to_owned())),
+        None => Ok((koku(), "the default layout".to_owned())),
     }
 }
 
@@ -111,7 +109,7 @@ fn with_type(raw: &Raw) -> Result<String, SettingsError> {
     if !template.contains("{type}") {
         return Err(fault(raw, "it must hold `{type}`, the report type, like `pod_usage`"));
     }
-    check(raw, &template.replace("{type}", ""))?;
+    check(raw, &template.replace("{type}", "pod_usage"))?;
     Ok(template.to_owned())
 }
 

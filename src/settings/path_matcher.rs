@@ -287,11 +287,7 @@ mod tests {
             check(&m, &format!("{folder}/_temporary/a.parquet"), false);
         }
         for day in ["", "*", "001", "1x", "x"] {
-            check(
-                &m,
-                &format!("{at}/day={day}/openshift_pod_usage_line_items/a.parquet"),
-                false,
-            );
+            check(&m, &format!("{at}/day={day}/openshift_pod_usage_line_items/a.parquet"), false);
         }
         check(&m, &format!("{at}/day=1/openshift_storage_usage_line_items/a.parquet"), false);
 

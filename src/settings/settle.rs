@@ -77,8 +77,7 @@ fn settled<T>(settings: T, sources: Sources<'_>) -> Settled<T> {
 
 fn run(sources: &mut Sources<'_>, today: NaiveDate) -> Result<Settings, SettingsError> {
     let logging = logging(sources)?;
-    let lookups =
-        sources.parse(&keys::LOOKUPS, values::lookups)?.unwrap_or(LookupsFrom::Postgres);
+    let lookups = sources.parse(&keys::LOOKUPS, values::lookups)?.unwrap_or(LookupsFrom::Postgres);
     let sink = sources.parse(&keys::SINK, values::sink)?.unwrap_or(SinkTo::Postgres);
     let aggregation = aggregation(sources)?;
     let input = input(sources)?;

@@ -17,7 +17,11 @@ pub(crate) fn settle(sources: &mut Sources<'_>) -> Result<(String, Option<S3>), 
             None => {
                 return Err(SettingsError::Missing {
                     what: "source",
-                    ways: format!("{}, or a bucket: {}", keys::SOURCE.ways(), keys::S3_BUCKET.ways()),
+                    ways: format!(
+                        "{}, or a bucket: {}",
+                        keys::SOURCE.ways(),
+                        keys::S3_BUCKET.ways()
+                    ),
                 });
             }
         },
