@@ -29,6 +29,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Roll up a range of days and replace them in the summary.
+    #[command(long_about = run::ABOUT)]
     Run(Box<run::RunFlags>),
 }
 

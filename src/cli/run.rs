@@ -6,7 +6,7 @@ use super::logging::LoggingFlags;
 use super::postgres::PostgresFlags;
 use super::{ConfigFlag, Flags, text};
 
-const ABOUT: &str = "\
+pub(super) const ABOUT: &str = "\
 Reads the hourly line items of one or several sources, sums them by day, and replaces those days in \
 the summary. A day is replaced in one transaction, so it can be run again at any time and readers \
 never see half a day.
@@ -26,7 +26,7 @@ Examples:
                    --from yesterday --to yesterday --lookups ./lookups --sink csv:out.csv";
 
 #[derive(Debug, Clone, Default, Args)]
-#[command(long_about = ABOUT, after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES)]
 pub struct RunFlags {
     #[command(flatten)]
     pub config: ConfigFlag,

@@ -84,7 +84,7 @@ fn run(sources: &mut Sources<'_>, today: NaiveDate) -> Result<Settings, Settings
     let uses_database = lookups == LookupsFrom::Postgres || sink == SinkTo::Postgres;
     let postgres = database::settle(sources, uses_database)?;
 
-    let raw = sources.need(&keys::PROVIDER_UUID, "source to roll up")?;
+    let raw = sources.need(&keys::PROVIDER_UUID, "provider UUID (whose usage to roll up)")?;
     let provider_uuids = values::uuids(&raw)?;
     let (from, to) = dates::range(sources, today)?;
     let report_period_id = report_period(sources, from, to, provider_uuids.len())?;

@@ -16,7 +16,7 @@ pub(crate) fn settle(sources: &mut Sources<'_>) -> Result<(String, Option<S3>), 
             Some(bucket) => format!("s3://{bucket}"),
             None => {
                 return Err(SettingsError::Missing {
-                    what: "source",
+                    what: "input (folder or bucket that holds `data/`)",
                     ways: format!(
                         "{}, or a bucket: {}",
                         keys::SOURCE.ways(),
@@ -93,7 +93,16 @@ fn endpoint(raw: &Raw) -> Result<String, SettingsError> {
         Some(_) => "",
         None => text,
     };
-    if host.is_empty() || host.contains(['/', ' ', '@']) {
+    if host.contains('@') {
+        // What stands before it is a password.
+        return Err(SettingsError::Invalid {
+            origin: raw.origin.to_string(),
+            value: "…@…".to_owned(),
+            expected: "without user and password; they are `s3.access_key` and `s3.secret_key`"
+                .to_owned(),
+        });
+    }
+    if host.is_empty() || host.contains(['/', ' ']) {
         return Err(raw.invalid("`http://host[:port]`, `https://host[:port]` or `host[:port]`"));
     }
     Ok(text.to_owned())

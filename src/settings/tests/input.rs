@@ -92,6 +92,10 @@ fn object_store() {
         "the environment variable S3_SECRET_KEY is set but no access key: give `S3_ACCESS_KEY` in \
          the environment or `s3.access_key` in the config file too, or remove it",
     );
+    half(&[("S3_ENDPOINT", "http://user:hunter2@x")]).refused(
+        "the environment variable S3_ENDPOINT is `…@…`, but must be without user and password; \
+         they are `s3.access_key` and `s3.secret_key`",
+    );
     half(&[("S3_ENDPOINT", "ftp://x")]).refused(
         "the environment variable S3_ENDPOINT is `ftp://x`, but must be `http://host[:port]`, \
          `https://host[:port]` or `host[:port]`",

@@ -6,7 +6,7 @@ use super::*;
 fn what_is_missing_is_named_with_the_ways_to_give_it() {
     let base = Case::minimal;
     base().without("--source").refused(
-        "no source: give `--source`, `OCP_ROLLUP_SOURCE` in the environment or `input.source` in \
+        "no input (folder or bucket that holds `data/`): give `--source`, `OCP_ROLLUP_SOURCE` in the environment or `input.source` in \
          the config file, or a bucket: `S3_BUCKET_NAME` in the environment or `s3.bucket` in the \
          config file",
     );
@@ -15,7 +15,7 @@ fn what_is_missing_is_named_with_the_ways_to_give_it() {
          `organization.org_id` in the config file",
     );
     base().without("--provider-uuid").without(A).refused(
-        "no source to roll up: give `--provider-uuid`, `OCP_PROVIDER_UUID` in the environment or \
+        "no provider UUID (whose usage to roll up): give `--provider-uuid`, `OCP_PROVIDER_UUID` in the environment or \
          `ocp.provider_uuid` in the config file",
     );
     base().without("--org-id").flags(&["--layout=d/{type}/{uuid}/"]).refused(
