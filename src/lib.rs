@@ -1,11 +1,14 @@
 //! Hourly OpenShift usage in Parquet to daily summary rows.
 
 pub mod aggregate;
+pub mod cli;
 pub mod database;
 pub mod decode;
 pub mod labels;
 pub mod lookups;
+pub mod plan;
 pub mod read;
 pub mod settings;
 pub mod sink;
+pub mod store;
 pub mod summary;

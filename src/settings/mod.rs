@@ -3,11 +3,34 @@
 //! Everything downstream takes [`Settings`] and never looks at the environment or the command
 //! line again.
 
+mod config;
+mod database;
+pub mod dates;
+mod error;
+mod expand;
+pub mod keys;
+pub mod layout;
+pub mod load;
+mod path_matcher;
+mod settle;
+mod sources;
+mod storage;
+#[cfg(test)]
+mod tests;
+mod values;
+
 use std::fmt;
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
 use uuid::Uuid;
+
+pub use config::ConfigFile;
+pub use dates::Month;
+pub use error::SettingsError;
+pub use path_matcher::PathMatcher;
+pub use settle::{Settled, settle, settle_database, settle_logging};
+pub use sources::Env;
 
 /// The settled settings of one `run`.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,24 +55,52 @@ pub struct Settings {
     pub logging: Logging,
 }
 
+impl Settings {
+    /// The months of the range, in order; never empty.
+    pub fn months(&self) -> Vec<Month> {
+        Month::between(self.from, self.to)
+    }
+}
+
 /// Where the line items lie.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Input {
     /// A folder, or `s3://bucket[/prefix]`: what holds `data/`.
     pub source: String,
     pub layout: Layout,
-    /// The account part of the path, e.g. `org1234567`.
+    /// The account part of the path, e.g. `org1234567`; empty if no template holds it.
     pub org_id: String,
+    /// How to reach the object store; `None` if the source is a folder.
+    pub s3: Option<S3>,
+}
+
+/// How to reach an S3-like object store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct S3 {
+    /// URL, or `host[:port]`, to which `use_ssl` adds the scheme; `None` is AWS.
+    pub endpoint: Option<String>,
+    /// Both keys or neither; neither is anonymous access.
+    pub access_key: Option<Secret>,
+    pub secret_key: Option<Secret>,
+    pub session_token: Option<Secret>,
+    pub region: String,
+    /// `https` for an endpoint without a scheme.
+    pub use_ssl: bool,
+    /// Check the certificate of the store.
+    pub verify_ssl: bool,
+    /// PEM file with the authorities to trust; `None` means those of the system.
+    pub ca_bundle: Option<PathBuf>,
 }
 
 /// Path templates below the source, one per report type and granularity.
 ///
-/// Placeholders: `{account}`, `{org}`, `{type}`, `{uuid}`, `{year}`, `{month}` (both `8` and `08`
+/// Placeholders: `{account}`, `{org}`, `{uuid}`, `{year}`, `{month}` (both `8` and `08`
 /// are tried), `{day}`, and `*` for any run of characters but `/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     pub hourly: TypePaths,
-    pub daily: TypePaths,
+    /// Always there where [`Aggregation::pod_source`] is [`PodSource::Daily`].
+    pub daily: Option<TypePaths>,
 }
 
 /// A template for each of the four report types; `{type}` is already expanded.

@@ -1,0 +1,94 @@
+//! The command line as typed: no defaults, no input or output.
+//!
+//! A flag that was not given stays `None`, so that [`crate::settings::settle`] can look for the
+//! value in the environment and the config file before it takes the default.
+
+pub mod logging;
+pub mod postgres;
+pub mod run;
+
+use std::path::PathBuf;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, Parser, Subcommand};
+
+/// Hourly OpenShift usage in Parquet to the daily summary rows that Koku bills from.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ocp-rollup",
+    version,
+    propagate_version = true,
+    after_help = "Exit codes: 0 done; 1 verify found differences; 2 usage or configuration; 3 input \
+                  unreadable or inconsistent; 4 database; 5 memory limit cannot be met; 6 interrupted."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Roll up a range of days and replace them in the summary.
+    #[command(long_about = run::ABOUT)]
+    Run(Box<run::RunFlags>),
+}
+
+/// The flag that names the config file; shared by every subcommand that settles settings.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "General")]
+pub struct ConfigFlag {
+    /// YAML file with settings; also `OCP_ROLLUP_CONFIG`. Without it no file is read. A flag
+    /// beats an environment variable, which beats the file. A commented file with every key is
+    /// `config/config.yaml`.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Flags by name, so that one lookup serves flags, environment and file alike.
+pub trait Flags {
+    /// The text given for `--name` (without the dashes), or `None` if it was not given.
+    fn value(&self, name: &str) -> Option<String>;
+}
+
+/// No flags at all, for settings that come from the environment and the file alone.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoFlags;
+
+impl Flags for NoFlags {
+    fn value(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+/// An empty flag is most often an unset variable in a script: better refused than ignored.
+pub(crate) fn text() -> NonEmptyStringValueParser {
+    NonEmptyStringValueParser::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_empty_flag_is_refused() {
+        assert!(Cli::try_parse_from(["ocp-rollup", "run", "--from", ""]).is_err());
+    }
+
+    #[test]
+    fn no_flag_takes_a_secret() {
+        let command = Cli::command();
+        for subcommand in command.get_subcommands() {
+            for argument in subcommand.get_arguments() {
+                let name = argument.get_long().unwrap_or_default();
+                assert!(!name.contains("password") && !name.contains("secret"), "--{name}");
+            }
+        }
+    }
+}

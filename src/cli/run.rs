@@ -1,0 +1,239 @@
+//! Flags of `run`.
+
+use clap::Args;
+
+use super::logging::LoggingFlags;
+use super::postgres::PostgresFlags;
+use super::{ConfigFlag, Flags, text};
+
+pub(super) const ABOUT: &str = "\
+Reads the hourly line items of one or several sources, sums them by day, and replaces those days in \
+the summary. A day is replaced in one transaction, so it can be run again at any time and readers \
+never see half a day.
+
+Every flag is also an environment variable, OCP_ROLLUP_ and its name: --pod-source is \
+OCP_ROLLUP_POD_SOURCE. Most are keys of the config file too. Flags beat the environment, which beats \
+the file. The names that Koku and the proof of concept use (DATABASE_SERVICE_HOST, POSTGRES_HOST, \
+S3_ENDPOINT, OCP_PROVIDER_UUID, ORG_ID, ...) are read as well.";
+
+const EXAMPLES: &str = "\
+Examples:
+  One month from a local tree into PostgreSQL
+    ocp-rollup run --source /srv/koku --org-id org1234567 --provider-uuid $UUID \\
+                   --from 2025-10-01 --to 2025-10-31
+  Yesterday, without a database
+    ocp-rollup run --source /srv/koku --org-id org1234567 --provider-uuid $UUID \\
+                   --from yesterday --to yesterday --lookups ./lookups --sink csv:out.csv";
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct RunFlags {
+    #[command(flatten)]
+    pub config: ConfigFlag,
+
+    /// First day, inclusive, UTC: `2025-10-01`, `today`, `yesterday` or `-3d` (three days ago)
+    /// [default: the first day of `ocp.year` and `ocp.month`].
+    #[arg(long, value_name = "DATE", allow_hyphen_values = true, value_parser = text(),
+          help_heading = "What to roll up")]
+    pub from: Option<String>,
+
+    /// Last day, inclusive, UTC; forms as for --from [default: the last day of `ocp.year` and
+    /// `ocp.month`].
+    #[arg(long, value_name = "DATE", allow_hyphen_values = true, value_parser = text(),
+          help_heading = "What to roll up")]
+    pub to: Option<String>,
+
+    /// Source (provider) to roll up; repeat it or separate several by commas.
+    #[arg(long, value_name = "UUID", value_delimiter = ',', value_parser = text(),
+          help_heading = "What to roll up")]
+    pub provider_uuid: Vec<String>,
+
+    /// Cluster id of the rows [default: looked up in PostgreSQL, else null].
+    #[arg(long, value_name = "ID", value_parser = text(), help_heading = "What to roll up")]
+    pub cluster_id: Option<String>,
+
+    /// Cluster alias of the rows [default: looked up in PostgreSQL, else null].
+    #[arg(long, value_name = "NAME", value_parser = text(), help_heading = "What to roll up")]
+    pub cluster_alias: Option<String>,
+
+    /// Report period of the rows; only for one source and one month [default: looked up in
+    /// PostgreSQL, else numbered 1, 2, ... by month].
+    #[arg(long, value_name = "ID", value_parser = text(), help_heading = "What to roll up")]
+    pub report_period_id: Option<String>,
+
+    /// Replace a month of a source that has no input by nothing. Without it such a month is left
+    /// alone, since an empty folder is more often a mistake than a cluster without usage.
+    #[arg(long, value_name = "on|off", num_args = 0..=1, require_equals = true,
+          default_missing_value = "on", value_parser = ["on", "off"],
+          help_heading = "What to roll up")]
+    pub allow_empty: Option<String>,
+
+    /// Local folder or `s3://bucket[/prefix]` that holds `data/`.
+    #[arg(long, value_name = "URI", value_parser = text(), help_heading = "Input")]
+    pub source: Option<String>,
+
+    /// Where line items lie below the source: `koku`, `poc`, or a path template with `{type}` and
+    /// `{uuid}`, and any of `{account} {org} {year} {month} {day} *`; it ends in `/` (every
+    /// Parquet file below) or `.parquet` [default: koku].
+    #[arg(long, value_name = "koku|poc|TEMPLATE", value_parser = text(), help_heading = "Input")]
+    pub layout: Option<String>,
+
+    /// Account part of the path, e.g. `org1234567` [default: the value of --schema].
+    #[arg(long, value_name = "ORG", value_parser = text(), help_heading = "Input")]
+    pub org_id: Option<String>,
+
+    /// Where enabled label keys, cost categories and node roles come from: the database, or a
+    /// folder with `enabled_tag_keys.csv`, `cost_category_namespace.csv` and `nodes.csv`
+    /// [default: postgres].
+    #[arg(long, value_name = "postgres|DIR", value_parser = text(), help_heading = "Input")]
+    pub lookups: Option<String>,
+
+    /// Which files the usage of pods comes from; capacity is always from the hourly ones
+    /// [default: hourly].
+    #[arg(long, value_name = "FILES", value_parser = ["hourly", "daily"], help_heading = "Input")]
+    pub pod_source: Option<String>,
+
+    /// Where the rows go [default: postgres].
+    #[arg(long, value_name = "postgres|csv:FILE|parquet:PATH", value_parser = text(),
+          help_heading = "Output")]
+    pub sink: Option<String>,
+
+    /// What several label objects or category patterns for one name on one day do: multiply the
+    /// sums as Koku does, or collapse to the latest object [default: koku].
+    #[arg(long, value_name = "RULE", value_parser = ["koku", "collapse"], help_heading = "Output")]
+    pub fan_out: Option<String>,
+
+    /// Whose rules say when a sum is null: Koku's self-hosted SQL or its Trino SQL
+    /// [default: self_hosted].
+    #[arg(long, value_name = "RULE", value_parser = ["self_hosted", "trino"],
+          help_heading = "Output")]
+    pub null_rules: Option<String>,
+
+    /// Worker threads, or `auto` [default: auto, what the CPU quota and affinity allow].
+    #[arg(long, value_name = "auto|N", value_parser = text(), help_heading = "Performance")]
+    pub threads: Option<String>,
+
+    /// Memory the process may take: `512MiB`, `1GiB`, `500MB`, bytes, or `auto` [default: auto,
+    /// the cgroup's limit, else the host's memory].
+    #[arg(long, value_name = "SIZE", value_parser = text(), help_heading = "Performance")]
+    pub memory_limit: Option<String>,
+
+    /// Rows a task aggregates at once [default: auto, by the memory limit].
+    #[arg(long, value_name = "auto|N", value_parser = text(), help_heading = "Performance")]
+    pub chunk_rows: Option<String>,
+
+    /// Let go of a day as soon as it is complete; off keeps every day to the end [default: on].
+    #[arg(long, value_name = "on|off", value_parser = ["on", "off"], help_heading = "Performance")]
+    pub streaming: Option<String>,
+
+    /// Keep texts as dictionary codes; off compares texts [default: on].
+    #[arg(long, value_name = "on|off", value_parser = ["on", "off"], help_heading = "Performance")]
+    pub categorical: Option<String>,
+
+    /// Read only the columns that count; off reads all of them [default: on].
+    #[arg(long, value_name = "on|off", value_parser = ["on", "off"], help_heading = "Performance")]
+    pub column_filtering: Option<String>,
+
+    #[command(flatten)]
+    pub postgres: PostgresFlags,
+
+    #[command(flatten)]
+    pub logging: LoggingFlags,
+}
+
+impl Flags for RunFlags {
+    fn value(&self, name: &str) -> Option<String> {
+        match name {
+            "from" => self.from.clone(),
+            "to" => self.to.clone(),
+            "provider-uuid" => {
+                (!self.provider_uuid.is_empty()).then(|| self.provider_uuid.join(","))
+            }
+            "cluster-id" => self.cluster_id.clone(),
+            "cluster-alias" => self.cluster_alias.clone(),
+            "report-period-id" => self.report_period_id.clone(),
+            "allow-empty" => self.allow_empty.clone(),
+            "source" => self.source.clone(),
+            "layout" => self.layout.clone(),
+            "org-id" => self.org_id.clone(),
+            "lookups" => self.lookups.clone(),
+            "pod-source" => self.pod_source.clone(),
+            "sink" => self.sink.clone(),
+            "fan-out" => self.fan_out.clone(),
+            "null-rules" => self.null_rules.clone(),
+            "threads" => self.threads.clone(),
+            "memory-limit" => self.memory_limit.clone(),
+            "chunk-rows" => self.chunk_rows.clone(),
+            "streaming" => self.streaming.clone(),
+            "categorical" => self.categorical.clone(),
+            "column-filtering" => self.column_filtering.clone(),
+            _ => self.postgres.value(name).or_else(|| self.logging.value(name)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use crate::settings::keys;
+
+    fn run(arguments: &[&str]) -> RunFlags {
+        let all = ["ocp-rollup", "run"].iter().chain(arguments);
+        let Command::Run(flags) = Cli::try_parse_from(all).unwrap().command;
+        *flags
+    }
+
+    #[test]
+    fn every_flag_is_a_key_and_gives_its_value() {
+        let command = Cli::command();
+        let mut flags: Vec<String> = command
+            .find_subcommand("run")
+            .unwrap()
+            .get_arguments()
+            .filter_map(|a| a.get_long().map(str::to_owned))
+            .filter(|name| !["help", "version", "config"].contains(&name.as_str()))
+            .collect();
+        flags.sort();
+        let mut known: Vec<&str> = keys::ALL.iter().filter_map(|k| k.flag).collect();
+        known.sort_unstable();
+        assert_eq!(flags, known);
+
+        for name in known {
+            let given = match name {
+                "pod-source" => "daily",
+                "fan-out" => "collapse",
+                "null-rules" => "trino",
+                "log-format" => "json",
+                "db-sslmode" => "verify-ca",
+                "allow-empty" | "streaming" | "categorical" | "column-filtering" => "off",
+                _ => "some text",
+            };
+            let flags = run(&[&format!("--{name}={given}")]);
+            assert_eq!(flags.value(name).as_deref(), Some(given), "--{name}");
+            for other in keys::ALL.iter().filter_map(|k| k.flag).filter(|o| *o != name) {
+                assert_eq!(flags.value(other), None, "--{name} must not set --{other}");
+            }
+        }
+    }
+
+    #[test]
+    fn providers_are_repeated_or_separated_by_commas() {
+        let flags = run(&["--provider-uuid", "a,b", "--provider-uuid", "c"]);
+        assert_eq!(flags.value("provider-uuid").as_deref(), Some("a,b,c"));
+    }
+
+    #[test]
+    fn relative_dates_may_begin_with_a_hyphen() {
+        let flags = run(&["--from", "-3d", "--to", "yesterday"]);
+        assert_eq!(flags.from.as_deref(), Some("-3d"));
+        assert_eq!(flags.to.as_deref(), Some("yesterday"));
+    }
+
+    #[test]
+    fn allow_empty_needs_no_value() {
+        assert_eq!(run(&["--allow-empty", "--to", "today"]).allow_empty.as_deref(), Some("on"));
+    }
+}
