@@ -6,6 +6,7 @@ pub mod database;
 pub mod decode;
 pub mod labels;
 pub mod lookups;
+pub mod pipeline;
 pub mod plan;
 pub mod read;
 pub mod settings;

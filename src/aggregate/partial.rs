@@ -54,6 +54,11 @@ impl Partial {
         }
     }
 
+    /// The state of a day without rows.
+    pub fn empty(seed: u64) -> Self {
+        Partial::new(KnownLabels::hashed(seed), seed)
+    }
+
     /// The filtered label object of a label text's bytes; each distinct text is read once.
     pub fn label_set(&mut self, text: &[u8], keys: &EnabledKeys) -> Result<SetId, LabelFault> {
         let (sets, texts) = (&mut self.sets, &mut self.texts);

@@ -362,7 +362,7 @@ impl<'t> Reader<'t> {
             let column = self.numbers_from + i;
             out.clear();
             self.columns[column].numbers(count, out)?;
-            let odd = out.iter().filter(|&&v| v < 0.0 || v > ODD_ABOVE).count();
+            let odd = out.iter().filter(|&&v| v < 0.0 || ODD_ABOVE < v).count();
             if odd > 0 {
                 if out.iter().any(|v| v.is_infinite()) {
                     return Err(self.places[column].value("a value is infinite"));

@@ -41,7 +41,8 @@ pub fn plan(
         }
         for month in settings.months() {
             let of_month = |c: &&Candidate| {
-                c.days.0 <= day_number(month.last_day()) && c.days.1 >= day_number(month.first_day())
+                c.days.0 <= day_number(month.last_day())
+                    && c.days.1 >= day_number(month.first_day())
             };
             let other_files = found.iter().filter(of_month).count();
             let has_pods = found.iter().filter(of_month).any(|c| c.part.has_pods());
@@ -171,8 +172,7 @@ fn candidates_of(
     for (template, part) in templates(settings) {
         let mut found: BTreeMap<Arc<str>, Candidate> = BTreeMap::new();
         for month in settings.months() {
-            let matcher =
-                PathMatcher::new(template, &settings.input.org_id, provider, &[month]);
+            let matcher = PathMatcher::new(template, &settings.input.org_id, provider, &[month]);
             let first = day_number(settings.from.max(month.first_day()));
             let last = day_number(settings.to.min(month.last_day()));
             for prefix in matcher.prefixes() {
@@ -198,8 +198,7 @@ fn candidates_of(
 
 fn unknown_provider(settings: &Settings, store: &LocalStore, provider: Uuid) -> PlanError {
     let template = &settings.input.layout.hourly.pod_usage;
-    let matcher =
-        PathMatcher::new(template, &settings.input.org_id, provider, &settings.months());
+    let matcher = PathMatcher::new(template, &settings.input.org_id, provider, &settings.months());
     let prefix = matcher.prefixes().first().cloned().unwrap_or_default();
     // The folder of the sources is the one whose next part names the provider.
     let parent = match prefix.find(&provider.to_string()) {
@@ -215,7 +214,10 @@ fn unknown_provider(settings: &Settings, store: &LocalStore, provider: Uuid) -> 
         )
     } else {
         let more = if others.len() > 5 { ", …" } else { "" };
-        format!("there are {}{more}: check --provider-uuid and the dates", others[..others.len().min(5)].join(", "))
+        format!(
+            "there are {}{more}: check --provider-uuid and the dates",
+            others[..others.len().min(5)].join(", ")
+        )
     };
     PlanError::UnknownProvider {
         provider,

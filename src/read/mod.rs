@@ -1,3 +1,4 @@
 //! From objects to the bytes of column chunks.
 
 pub mod bytes;
+pub mod reader;

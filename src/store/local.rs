@@ -45,10 +45,8 @@ impl LocalStore {
         };
         for entry in entries {
             let path = entry.map_err(failed)?.path();
-            let metadata = fs::metadata(&path).map_err(|source| StoreError::Open {
-                path: path.display().to_string(),
-                source,
-            })?;
+            let metadata = fs::metadata(&path)
+                .map_err(|source| StoreError::Open { path: path.display().to_string(), source })?;
             if metadata.is_dir() {
                 self.list_folder(&path, objects)?;
             } else if let Some(relative) = self.relative(&path) {

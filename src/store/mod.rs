@@ -16,9 +16,7 @@ pub struct Object {
 /// Why a store could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error(
-        "the source {source_uri} is no folder: give the folder that holds data/ with --source"
-    )]
+    #[error("the source {source_uri} is no folder: give the folder that holds data/ with --source")]
     NoSuchFolder { source_uri: String },
 
     #[error("cannot list {path}")]

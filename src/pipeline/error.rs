@@ -1,0 +1,17 @@
+//! Why a run failed.
+
+use crate::decode::error::InputError;
+use crate::sink::SinkError;
+use crate::store::StoreError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Input(#[from] InputError),
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    #[error("interrupted: the day in progress was rolled back, finished days stay")]
+    Interrupted,
+}
