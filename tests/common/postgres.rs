@@ -106,16 +106,7 @@ impl Server {
 
     /// How to connect to `database`, at 127.0.0.1 and without TLS; change what a test needs.
     pub fn settings(&self, database: &str) -> Postgres {
-        Postgres {
-            host: "127.0.0.1".to_owned(),
-            port: self.port,
-            database: database.to_owned(),
-            user: USER.to_owned(),
-            password: Some(Secret(PASSWORD.to_owned())),
-            schema: "public".to_owned(),
-            sslmode: SslMode::Disable,
-            sslrootcert: None,
-        }
+        settings_of(self.port, database)
     }
 
     pub fn database(&self) -> Database {
@@ -185,6 +176,20 @@ impl Database {
 
     pub fn settings(&self) -> &Postgres {
         &self.settings
+    }
+}
+
+/// How to connect to `database` of the server at `port`, which another process may have started.
+pub fn settings_of(port: u16, database: &str) -> Postgres {
+    Postgres {
+        host: "127.0.0.1".to_owned(),
+        port,
+        database: database.to_owned(),
+        user: USER.to_owned(),
+        password: Some(Secret(PASSWORD.to_owned())),
+        schema: "public".to_owned(),
+        sslmode: SslMode::Disable,
+        sslrootcert: None,
     }
 }
 
