@@ -226,6 +226,20 @@ fn a_detached_partition_is_named_and_nothing_is_moved() {
 }
 
 #[test]
+fn a_registry_that_makes_nothing_is_told_and_left_as_it_was() {
+    let database = database();
+    let tenant = database.tenant("org1", Partitions::Registry);
+    let mut client = client_of(&tenant);
+    client.batch_execute("DROP TRIGGER manage_partition ON partitioned_tables").unwrap();
+    put(&mut client, "2025-10-11", "default");
+    let error = write(&tenant, day("2025-10-12")).unwrap_err();
+    let not_made = matches!(error, SinkError::Postgres(PostgresError::PartitionNotMade { .. }));
+    assert!(not_made, "{error:?}");
+    assert_eq!(places(&mut client), ["default:default"]);
+    assert!(client.query("SELECT 1 FROM partitioned_tables", &[]).unwrap().is_empty());
+}
+
+#[test]
 fn a_partition_that_covers_part_of_the_month_is_not_silently_passed() {
     let database = database();
     let tenant = database.tenant("org1", Partitions::Plain);

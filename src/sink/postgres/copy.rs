@@ -36,8 +36,8 @@ pub(super) fn copy(
 ) -> Result<(), PostgresError> {
     let date = batch.day.date;
     let refused = |source| DatabaseError::querying(format!("the copy of rows of {date}"), source);
-    let fields = i16::try_from(target.columns.len() + 1)
-        .map_err(|_| PostgresError::OutOfOrder { call: "write" })?;
+    // There are fewer columns than `COLUMNS` has, and `uuid`.
+    let fields = target.columns.len() as i16 + 1;
     let mut writer = client.copy_in(statement).map_err(refused)?;
     buffer.clear();
     buffer.put_slice(HEADER);

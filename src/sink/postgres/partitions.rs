@@ -10,6 +10,7 @@ use crate::database::{DatabaseError, qualify, quote_identifier};
 
 /// How often a creation is tried when another writer gets in the way.
 const ATTEMPTS: u32 = 3;
+/// Where rows wait while their partition is made.
 const MOVED: &str = "pg_temp.ocp_rollup_moved_rows";
 
 /// Makes sure that a partition holds `date`, in a short transaction of its own: creating one locks
@@ -26,25 +27,23 @@ pub(super) fn ensure(
         return Ok(());
     }
     let month = Month::of(date);
-    for attempt in 1..=ATTEMPTS {
+    let mut attempt = 1;
+    loop {
         match create(client, target, &month, date) {
-            Ok(()) => break,
-            Err(Failure::InTheWay(source)) => {
+            Ok(()) => return Ok(()),
+            Err(Failure::Other(error)) => return Err(error),
+            Err(Failure::InTheWay(error)) => {
                 // Someone else made it, or its name is taken, or a deadlock was broken.
                 if covered(client, target, date)? {
-                    break;
+                    return Ok(());
                 }
                 if attempt == ATTEMPTS {
-                    return Err(source);
+                    return Err(error);
                 }
+                attempt += 1;
             }
-            Err(Failure::Other(error)) => return Err(error),
         }
     }
-    if covered(client, target, date)? {
-        return Ok(());
-    }
-    Err(PostgresError::PartitionNotMade { table: target.table.clone(), name: month.name, date })
 }
 
 /// A calendar month and the partition that holds it.
@@ -156,6 +155,10 @@ fn create(
     if !made {
         return Err(Failure::Other(taken_error(target, month, date)));
     }
+    if !covered(&mut transaction, target, date)? {
+        let (table, name) = (target.table.clone(), month.name.clone());
+        return Err(Failure::Other(PostgresError::PartitionNotMade { table, name, date }));
+    }
     if moved {
         put_back(&mut transaction, target).map_err(refused)?;
     }
@@ -224,7 +227,7 @@ fn take_from_default(
         .is_some();
     if held {
         transaction.batch_execute(&format!(
-            "CREATE TEMPORARY TABLE ocp_rollup_moved_rows ON COMMIT DROP AS \
+            "CREATE TEMPORARY TABLE {MOVED} ON COMMIT DROP AS \
              SELECT * FROM {table} WHERE {condition}; \
              DELETE FROM {table} WHERE {condition}"
         ))?;

@@ -81,7 +81,7 @@ impl Target {
         Ok(target)
     }
 
-    /// The statement that replaces nothing: COPY of the columns the program fills.
+    /// COPY of `uuid` and the columns that the program fills.
     pub fn copy_statement(&self) -> String {
         let mut statement = format!("COPY {} (uuid", self.table);
         for TargetColumn { column, .. } in &self.columns {

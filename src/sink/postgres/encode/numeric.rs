@@ -59,8 +59,7 @@ pub fn encode(out: &mut BytesMut, value: f64) -> Result<(), Unstorable> {
 
 /// `magnitude` · 10^15, rounded half up: exact in decimal, since the digits are.
 fn scale(magnitude: f64) -> Result<u128, Unstorable> {
-    // Not `>=`, which would let NaN pass.
-    if !(magnitude < LIMIT) {
+    if magnitude.is_nan() || magnitude >= LIMIT {
         return Err(Unstorable::TooManyDigits);
     }
     let Decimal { mantissa, exponent } = Decimal::shortest(magnitude);
