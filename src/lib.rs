@@ -5,6 +5,7 @@ pub mod cli;
 pub mod database;
 pub mod decode;
 pub mod labels;
+pub mod failpoint;
 pub mod lookups;
 pub mod pipeline;
 pub mod plan;

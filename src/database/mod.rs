@@ -1,1 +1,91 @@
-//! Connections to PostgreSQL.
+//! Connections to PostgreSQL, and what every user of one needs: quoting and errors by cause.
+
+use std::time::Duration;
+
+use postgres::config::SslMode as Negotiation;
+use postgres::{Client, Config};
+
+use crate::settings::{Postgres, SslMode};
+
+mod error;
+mod tls;
+
+pub use error::{Cause, DatabaseError};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// A peer that vanished without a word is given up after about two minutes.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_RETRIES: u32 = 6;
+
+/// Opens a connection and makes sure that the tenant schema is there.
+///
+/// # Errors
+/// By cause: unreachable host, wrong or missing password, missing database or schema, TLS refused
+/// or failed, unreadable root certificates. No message holds the password.
+pub fn connect(settings: &Postgres) -> Result<Client, DatabaseError> {
+    let mut config = Config::new();
+    config
+        .host(&settings.host)
+        .port(settings.port)
+        .dbname(&settings.database)
+        .user(&settings.user)
+        .application_name("ocp-rollup")
+        .connect_timeout(CONNECT_TIMEOUT)
+        .keepalives_idle(KEEPALIVE_IDLE)
+        .keepalives_interval(KEEPALIVE_INTERVAL)
+        .keepalives_retries(KEEPALIVE_RETRIES)
+        .ssl_mode(negotiation(settings))
+        .notice_callback(|notice| tracing::debug!("PostgreSQL: {notice}"));
+    if let Some(password) = &settings.password {
+        config.password(&password.0);
+    }
+    let mut client = config
+        .connect(tls::connector(settings)?)
+        .map_err(|source| DatabaseError::connecting(settings, source))?;
+    require_schema(&mut client, &settings.schema)?;
+    Ok(client)
+}
+
+fn negotiation(settings: &Postgres) -> Negotiation {
+    // As in libpq, a Unix socket is never encrypted.
+    if settings.host.starts_with('/') {
+        return Negotiation::Disable;
+    }
+    match settings.sslmode {
+        SslMode::Disable => Negotiation::Disable,
+        SslMode::Prefer => Negotiation::Prefer,
+        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => Negotiation::Require,
+    }
+}
+
+fn require_schema(client: &mut Client, schema: &str) -> Result<(), DatabaseError> {
+    let found = client
+        .query_opt("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", &[&schema])
+        .map_err(|source| DatabaseError::querying("looking for the schema", source))?;
+    match found {
+        Some(_) => Ok(()),
+        None => Err(DatabaseError::NoSuchSchema { schema: schema.to_owned() }),
+    }
+}
+
+/// An identifier as SQL text: quoted always, so that upper case, spaces and quotes survive.
+pub fn quote_identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// `schema.relation` as SQL text.
+pub fn qualify(schema: &str, relation: &str) -> String {
+    format!("{}.{}", quote_identifier(schema), quote_identifier(relation))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identifier_cannot_leave_its_quotes() {
+        assert_eq!(quote_identifier(r#"we"ird Schema"#), r#""we""ird Schema""#);
+        assert_eq!(qualify("Org", "t"), r#""Org"."t""#);
+    }
+}

@@ -3,10 +3,17 @@
 use chrono::NaiveDate;
 use uuid::Uuid;
 
+pub mod csv;
+mod error;
+pub mod postgres;
+
+pub use error::LookupsError;
+
 /// What a run needs to know of the tenant besides the line items.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lookups {
-    /// Enabled keys of provider type `OCP`, without `vm_kubevirt_io_name`, which is always enabled.
+    /// The enabled keys of provider type `OCP` as listed; `vm_kubevirt_io_name` is always enabled,
+    /// whether it is listed or not.
     pub enabled_keys: Vec<String>,
     pub categories: Vec<CategoryPattern>,
     pub nodes: Vec<NodeRole>,

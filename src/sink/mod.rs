@@ -4,6 +4,10 @@ use std::sync::Arc;
 
 use crate::summary::row::{DayMeta, RowBatch};
 
+pub mod postgres;
+
+use postgres::PostgresError;
+
 /// A destination of finished days. Days come one at a time, each whole or not at all:
 /// `begin_day`, any number of `write`, `end_day`; after the last day, `finish`.
 ///
@@ -18,4 +22,8 @@ pub trait Sink: Send {
 
 /// Why a sink could not take a day.
 #[derive(Debug, thiserror::Error)]
-pub enum SinkError {}
+#[non_exhaustive]
+pub enum SinkError {
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
+}

@@ -1,0 +1,93 @@
+//! Named points at which a test makes the program stop, fail or die.
+//!
+//! Only a build with the feature `failpoints` looks at the environment; in any other, [`hit`] does
+//! nothing. `OCP_ROLLUP_FAILPOINT=NAME=ACTION` arms one point:
+//!
+//! - `wait:FILE`: create `FILE.reached`, then wait until `FILE` exists;
+//! - `abort`: die at once, without unwinding or closing anything;
+//! - `error`: make [`hit`] fail.
+
+/// An armed failpoint was told to fail.
+#[derive(Debug, thiserror::Error)]
+#[error("failpoint {0} was told to fail")]
+pub struct FailpointError(String);
+
+/// Does what the environment asks for at the point `name`.
+///
+/// # Errors
+/// With the action `error`, or when the file of `wait` cannot be made.
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+pub fn hit(_name: &str) -> Result<(), FailpointError> {
+    Ok(())
+}
+
+#[cfg(feature = "failpoints")]
+pub use armed::hit;
+
+#[cfg(feature = "failpoints")]
+mod armed {
+    use std::path::{Path, PathBuf};
+    use std::sync::OnceLock;
+    use std::time::Duration;
+
+    use super::FailpointError;
+
+    const VARIABLE: &str = "OCP_ROLLUP_FAILPOINT";
+
+    enum Action {
+        Wait(PathBuf),
+        Abort,
+        Error,
+    }
+
+    /// Does what the environment asks for at the point `name`.
+    ///
+    /// # Errors
+    /// With the action `error`, or when the file of `wait` cannot be made.
+    pub fn hit(name: &str) -> Result<(), FailpointError> {
+        static ARMED: OnceLock<Option<(String, Action)>> = OnceLock::new();
+        let armed = ARMED.get_or_init(|| std::env::var(VARIABLE).ok().and_then(|s| parse(&s)));
+        match armed {
+            Some((point, action)) if point == name => action.run(name),
+            _ => Ok(()),
+        }
+    }
+
+    fn parse(setting: &str) -> Option<(String, Action)> {
+        let (name, action) = setting.split_once('=')?;
+        let action = match action.split_once(':') {
+            Some(("wait", file)) => Action::Wait(PathBuf::from(file)),
+            None if action == "abort" => Action::Abort,
+            None if action == "error" => Action::Error,
+            _ => {
+                tracing::warn!(
+                    setting,
+                    "{VARIABLE} is not NAME=wait:FILE, NAME=abort or NAME=error"
+                );
+                return None;
+            }
+        };
+        Some((name.to_owned(), action))
+    }
+
+    impl Action {
+        fn run(&self, name: &str) -> Result<(), FailpointError> {
+            match self {
+                Action::Wait(file) => wait(name, file),
+                Action::Abort => std::process::abort(),
+                Action::Error => Err(FailpointError(name.to_owned())),
+            }
+        }
+    }
+
+    fn wait(name: &str, file: &Path) -> Result<(), FailpointError> {
+        let mut reached = file.as_os_str().to_owned();
+        reached.push(".reached");
+        std::fs::write(PathBuf::from(reached), b"").map_err(|_| FailpointError(name.to_owned()))?;
+        while !file.exists() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+}
