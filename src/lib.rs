@@ -1,7 +1,9 @@
 //! Hourly OpenShift usage in Parquet to daily summary rows.
 
+pub mod cli;
 pub mod database;
 pub mod lookups;
 pub mod settings;
 pub mod sink;
 pub mod summary;
+pub mod verify;

@@ -1,8 +1,14 @@
 //! Where finished days go.
 
+pub mod csv;
+pub mod file;
+pub mod parquet;
+
 use std::sync::Arc;
 
 use crate::summary::row::{DayMeta, RowBatch};
+
+use file::FileError;
 
 /// A destination of finished days. Days come one at a time, each whole or not at all:
 /// `begin_day`, any number of `write`, `end_day`; after the last day, `finish`.
@@ -18,4 +24,7 @@ pub trait Sink: Send {
 
 /// Why a sink could not take a day.
 #[derive(Debug, thiserror::Error)]
-pub enum SinkError {}
+pub enum SinkError {
+    #[error(transparent)]
+    File(#[from] FileError),
+}

@@ -1,0 +1,3 @@
+//! The command line as typed; nothing here reads a file or the network.
+
+pub mod verify;
