@@ -1,10 +1,11 @@
 //! Matches two sides as multisets.
 
 use super::Options;
-use super::number::Number;
 use super::matching::{match_equal, pair_nearest};
+use super::number::Number;
 use super::report::{
-    Cell, CellDifference, Named, OneSided, Report, RowDifference, RowDifferenceKind, Side, Tolerance,
+    Cell, CellDifference, Named, OneSided, Report, RowDifference, RowDifferenceKind, Side,
+    Tolerance,
 };
 use super::rows::{Column, Rows};
 use super::totals::totals;

@@ -8,9 +8,7 @@ use super::report::{
     Cell, CellDifference, GroupTotal, OneSided, Report, RowDifference, RowDifferenceKind, Totals,
 };
 
-/// Groups of equal totals that are spelled out per table; those that differ come first.
-const EQUAL_GROUPS: usize = 5;
-/// Groups of differing totals that are spelled out per table.
+/// Groups whose totals differ that are spelled out per table.
 const DIFFERENT_GROUPS: usize = 20;
 
 /// Writes the report as one JSON document: `equal`, `summary`, then the fields of [`Report`].
@@ -74,55 +72,60 @@ fn one_sided(side: &str, columns: &[OneSided], out: &mut impl Write) -> io::Resu
     writeln!(out, "only {side}, not compared: {}", names.join(", "))
 }
 
+/// Equal groups are counted, but a cluster's totals are always worth seeing.
 fn write_totals(totals: &Totals, out: &mut impl Write) -> io::Result<()> {
     let differs =
-        |g: &&GroupTotal| g.rows_left != g.rows_right || g.measures.iter().any(|m| !m.equal);
-    let different: Vec<&GroupTotal> = totals.groups.iter().filter(differs).collect();
-    let equal: Vec<&GroupTotal> = totals.groups.iter().filter(|g| !differs(g)).collect();
+        |g: &GroupTotal| g.rows_left != g.rows_right || g.measures.iter().any(|m| !m.equal);
+    let different = totals.groups.iter().filter(|g| differs(g)).count();
     let all = totals.groups.len();
-    writeln!(out, "\nTotals by {} ({} of {all} differ)", totals.by, different.len())?;
+    writeln!(out, "\nTotals by {}: {different} of {all} differ", totals.by)?;
 
-    let mut lines = vec![
-        [totals.by.as_str(), "measure", "left", "right", "right - left", "relative"]
-            .map(str::to_owned),
-    ];
-    let shown = different.iter().take(DIFFERENT_GROUPS).chain(equal.iter().take(EQUAL_GROUPS));
-    let mut spelled = 0;
-    for group in shown {
-        spelled += 1;
-        let name = group.name.clone().unwrap_or_else(|| "(null)".to_owned());
+    let always = totals.by == "cluster_id";
+    let chosen = |g: &&GroupTotal| always || differs(g);
+    let mut groups: Vec<&GroupTotal> = totals.groups.iter().filter(chosen).collect();
+    groups.sort_by_key(|g| !differs(g));
+    groups.truncate(DIFFERENT_GROUPS);
+    let header = [&totals.by, "measure", "left", "right", "right - left", "relative"];
+    let mut lines = vec![header.map(str::to_owned)];
+    for group in &groups {
+        total_lines(group, &mut lines);
+    }
+    if !groups.is_empty() {
+        table(&lines, 2, out)?;
+    }
+    match all - groups.len() {
+        0 => Ok(()),
+        more => writeln!(out, "  {more} more are in --json"),
+    }
+}
+
+fn total_lines(group: &GroupTotal, lines: &mut Vec<[String; 6]>) {
+    lines.push([
+        group.name.as_deref().map_or_else(|| "(null)".to_owned(), visible),
+        "rows".to_owned(),
+        group.rows_left.to_string(),
+        group.rows_right.to_string(),
+        (group.rows_right as i128 - group.rows_left as i128).to_string(),
+        String::new(),
+    ]);
+    for total in &group.measures {
+        let sum = |value: Option<f64>| value.map_or_else(|| "null".to_owned(), number);
+        let difference = match total.difference {
+            0.0 => "0".to_owned(),
+            difference => format!("{difference:.3e}"),
+        };
         lines.push([
-            name,
-            "rows".to_owned(),
-            group.rows_left.to_string(),
-            group.rows_right.to_string(),
-            (group.rows_right as i128 - group.rows_left as i128).to_string(),
             String::new(),
+            total.measure.clone(),
+            sum(total.left),
+            sum(total.right),
+            difference,
+            match total.relative {
+                Some(relative) if relative > 0.0 => format!("{relative:.1e}"),
+                _ => String::new(),
+            },
         ]);
-        for total in &group.measures {
-            let sum = |value: Option<f64>| value.map_or_else(|| "null".to_owned(), number);
-            lines.push([
-                String::new(),
-                total.measure.clone(),
-                sum(total.left),
-                sum(total.right),
-                if total.equal && total.difference == 0.0 {
-                    "0".to_owned()
-                } else {
-                    format!("{:.3e}", total.difference)
-                },
-                match total.relative {
-                    Some(relative) if relative > 0.0 => format!("{relative:.1e}"),
-                    _ => String::new(),
-                },
-            ]);
-        }
     }
-    table(&lines, 2, out)?;
-    if spelled < all {
-        writeln!(out, "  … and {} more (all in --json)", all - spelled)?;
-    }
-    Ok(())
 }
 
 fn row(position: usize, difference: &RowDifference, out: &mut impl Write) -> io::Result<()> {

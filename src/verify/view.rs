@@ -158,7 +158,7 @@ impl<'a> View<'a> {
     pub fn largest_difference(&self, a: RowRef, b: RowRef) -> Option<f64> {
         (0..self.numbers.len())
             .map(|n| (self.number(n, a), self.number(n, b)))
-            .filter(|&(x, y)| !self.closeness.negligible(x, y))
+            .filter(|&(x, y)| x == y || !self.closeness.negligible(x, y))
             .filter_map(|(x, y)| x.relative_difference(y))
             .max_by(f64::total_cmp)
     }
