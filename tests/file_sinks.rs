@@ -15,6 +15,7 @@ use ocp_rollup::summary::columns::COLUMNS;
 use ocp_rollup::summary::row::{DayMeta, Measures, RowBatch, RowKind, SummaryRow, TextId, Texts};
 use ocp_rollup::verify::{Filter, Options, Table, compare, load};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use proptest::prelude::*;
 
 const NAMES: [&str; 9] = [
     "plain",
@@ -146,6 +147,49 @@ fn null_and_its_spelling_stay_apart_in_csv() {
         rows.push(load(&Table::Csv(path), &Filter::default(), None).unwrap());
     }
     assert!(!compare(&rows[0], &rows[1], &Options::default()).is_equal());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_text_and_number_survives(
+        values in prop::collection::vec(
+            (prop::option::of("[\\PC\n\r\",\\\\N]{0,6}"), prop::num::f64::ANY), 1..8)
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let (csv, parquet) = (folder.path().join("rows.csv"), folder.path().join("rows.parquet"));
+        let mut texts = Texts::default();
+        let mut rows = Vec::new();
+        for (name, number) in &values {
+            let id = name.as_ref().map_or(TextId::NULL, |name| texts.push(name));
+            rows.push(row(RowKind::Pod, id, TextId::NULL, Measures::Pod([*number; 14])));
+        }
+        let batch = [RowBatch { day: day("2025-10-01"), texts, rows }];
+        write(Box::new(CsvSink::create(&csv).unwrap()), &batch).unwrap();
+        write(Box::new(ParquetSink::create(&parquet).unwrap()), &batch).unwrap();
+
+        let mut reader = csv::Reader::from_path(&csv).unwrap();
+        let headers = reader.headers().unwrap().clone();
+        let at = |name: &str| headers.iter().position(|h| h == name).unwrap();
+        let (namespace, usage) = (at("namespace"), at("pod_usage_cpu_core_hours"));
+        for (record, (name, number)) in reader.records().zip(&values) {
+            let record = record.unwrap();
+            prop_assert_eq!(&record[namespace], name.as_deref().unwrap_or("\\N"));
+            if number.is_nan() {
+                prop_assert_eq!(&record[usage], "\\N");
+            } else {
+                let read: f64 = record[usage].parse().unwrap();
+                prop_assert_eq!(read.to_bits(), number.to_bits());
+            }
+        }
+        let filter = Filter::default();
+        let left = load(&Table::Csv(csv), &filter, None).unwrap();
+        let right = load(&Table::Parquet(parquet), &filter, None).unwrap();
+        prop_assert_eq!(left.len(), values.len());
+        let exact = Options { relative: 0.0, absolute: 0.0, ..Options::default() };
+        prop_assert!(compare(&left, &right, &exact).is_equal());
+    }
 }
 
 #[test]

@@ -294,6 +294,25 @@ fn max_rows_bounds_what_is_shown_not_what_is_counted() {
 }
 
 #[test]
+fn totals_that_cancel_do_not_differ_by_rounding() {
+    let folder = tempfile::tempdir().unwrap();
+    let side = |name: &str, extra: f64| {
+        let path = folder.path().join(name);
+        let (a, b) = (1e6 * (1.0 + extra), -1e6);
+        let text = format!("node,namespace,pod_usage_cpu_core_hours\nn,a,{a:?}\nn,b,{b:?}\n");
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let report = compared(&side("a.csv", 0.0), &side("b.csv", 1e-12));
+    assert!(report.is_equal());
+    let by_node = &report.totals[0];
+    assert_eq!(by_node.by, "node");
+    assert!(by_node.groups[0].measures[0].equal);
+    let report = compared(&side("a.csv", 0.0), &side("b.csv", 1e-7));
+    assert!(!report.totals[0].groups[0].measures[0].equal);
+}
+
+#[test]
 fn unreadable_sides_say_what_and_where() {
     let folder = tempfile::tempdir().unwrap();
     let error = |table: Table| load(&table, &Filter::default(), None).unwrap_err();

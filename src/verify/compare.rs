@@ -144,7 +144,8 @@ fn report(
         let row = d.left.or(d.right);
         identity.iter().map(move |&key| row.and_then(|row| view.text(key, row)))
     };
-    differences.sort_by(|a, b| name(a).cmp(name(b)).then(a.left.cmp(&b.left)));
+    differences
+        .sort_by(|a, b| name(a).cmp(name(b)).then(a.left.cmp(&b.left)).then(a.right.cmp(&b.right)));
 
     let shared =
         |column: &&Column, other: &Rows| other.columns.iter().any(|c| c.name == column.name);

@@ -87,6 +87,13 @@ pub enum LoadError {
         source: postgres::Error,
     },
 
+    #[error("the connection broke while {table} was read: run again")]
+    Interrupted {
+        table: String,
+        #[source]
+        source: io::Error,
+    },
+
     #[error(
         "there is no table {table}, or this user may not see it: check the schema and the user's \
          grants"
@@ -99,7 +106,10 @@ impl LoadError {
     pub fn is_database(&self) -> bool {
         matches!(
             self,
-            LoadError::NoDatabase | LoadError::Database { .. } | LoadError::NoTable { .. }
+            LoadError::NoDatabase
+                | LoadError::Database { .. }
+                | LoadError::Interrupted { .. }
+                | LoadError::NoTable { .. }
         )
     }
 }

@@ -16,7 +16,8 @@ const TABLE: &str = "reporting_ocpusagelineitem_daily_summary";
 pub(super) fn load(database: Database<'_>, filter: &Filter) -> Result<Rows, LoadError> {
     let Database { client, schema } = database;
     let table = format!("{}.{TABLE}", quoted(schema));
-    let fail = |source| LoadError::Database { table: table.clone(), source };
+    let name = table.clone();
+    let fail = |source| LoadError::Database { table: name.clone(), source };
     let mut transaction = client.build_transaction().read_only(true).start().map_err(fail)?;
     // The server may be set to write dates in another order.
     transaction.batch_execute("SET LOCAL datestyle = 'ISO, YMD'").map_err(fail)?;
@@ -32,7 +33,10 @@ pub(super) fn load(database: Database<'_>, filter: &Filter) -> Result<Rows, Load
         condition(filter)
     );
     let reader = transaction.copy_out(&copy).map_err(fail)?;
-    load_csv::read(buffered(reader), format!("table {table} as CSV"), filter)
+    load_csv::read(buffered(reader), format!("table {table} as CSV"), filter).map_err(|e| match e {
+        LoadError::Read { source, .. } => LoadError::Interrupted { table, source },
+        other => other,
+    })
 }
 
 fn columns(

@@ -116,7 +116,7 @@ fn total_lines(group: &GroupTotal, lines: &mut Vec<[String; 6]>) {
         };
         lines.push([
             String::new(),
-            total.measure.clone(),
+            total.measure.to_owned(),
             sum(total.left),
             sum(total.right),
             difference,

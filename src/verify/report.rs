@@ -66,14 +66,14 @@ pub struct GroupTotal {
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MeasureTotal {
-    pub measure: String,
+    pub measure: &'static str,
     /// `None` where no row of the side has the measure.
     pub left: Option<f64>,
     pub right: Option<f64>,
     /// Right minus left.
     pub difference: f64,
     pub relative: Option<f64>,
-    /// Within the tolerance.
+    /// Within what the rows' tolerances add up to.
     pub equal: bool,
 }
 

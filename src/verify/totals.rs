@@ -19,7 +19,9 @@ fn measures() -> impl Iterator<Item = &'static str> {
 struct Sum {
     sum: f64,
     lost: f64,
-    any: bool,
+    /// Of the absolute values: what a relative tolerance of the sum is of.
+    magnitude: f64,
+    count: usize,
 }
 
 impl Sum {
@@ -31,13 +33,14 @@ impl Sum {
             (value - sum) + self.sum
         };
         self.sum = sum;
-        self.any = true;
+        self.magnitude += value.abs();
+        self.count += 1;
     }
 
     fn get(self) -> Option<f64> {
         // Infinities make the correction NaN.
         let corrected = self.sum + self.lost;
-        self.any.then_some(if corrected.is_nan() { self.sum } else { corrected })
+        (self.count > 0).then_some(if corrected.is_nan() { self.sum } else { corrected })
     }
 }
 
@@ -50,7 +53,7 @@ struct Group {
 
 /// The totals of each grouping that both sides have the column for.
 pub(super) fn totals(view: &View<'_>) -> Vec<Totals> {
-    let measures: Vec<(usize, &str)> =
+    let measures: Vec<(usize, &'static str)> =
         measures().filter_map(|name| Some((view.number_named(name)?, name))).collect();
     let keys = GROUPS.iter().filter_map(|name| Some((view.key_named(name)?, *name)));
     keys.map(|(key, by)| {
@@ -77,9 +80,12 @@ pub(super) fn totals(view: &View<'_>) -> Vec<Totals> {
     .collect()
 }
 
-fn total(view: &View<'_>, measures: &[(usize, &str)], group: Group) -> GroupTotal {
+fn total(view: &View<'_>, measures: &[(usize, &'static str)], group: Group) -> GroupTotal {
     let mut totals = Vec::new();
-    for ((_, name), [left, right]) in measures.iter().zip(group.sums) {
+    for (&(_, name), [left, right]) in measures.iter().zip(group.sums) {
+        // Large values of both signs may cancel to a small sum, their rounding does not.
+        let slack = view.closeness.relative * left.magnitude.max(right.magnitude)
+            + view.closeness.absolute * left.count.max(right.count) as f64;
         let (left, right) = (left.get(), right.get());
         if left.is_none() && right.is_none() {
             continue;
@@ -87,12 +93,13 @@ fn total(view: &View<'_>, measures: &[(usize, &str)], group: Group) -> GroupTota
         let number = |value: Option<f64>| value.map_or(Number::NULL, Number::new);
         let (a, b) = (number(left), number(right));
         totals.push(MeasureTotal {
-            measure: (*name).to_owned(),
+            measure: name,
             left,
             right,
             difference: right.unwrap_or(0.0) - left.unwrap_or(0.0),
             relative: a.relative_difference(b),
-            equal: view.closeness.close(a, b),
+            equal: view.closeness.close(a, b)
+                || matches!((left, right), (Some(a), Some(b)) if (a - b).abs() <= slack),
         });
     }
     GroupTotal {
