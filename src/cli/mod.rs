@@ -6,6 +6,7 @@
 pub mod logging;
 pub mod postgres;
 pub mod run;
+pub mod verify;
 
 use std::path::PathBuf;
 

@@ -1,11 +1,15 @@
 //! Where finished days go.
 
+pub mod csv;
+pub mod file;
+pub mod parquet;
+pub mod postgres;
+
 use std::sync::Arc;
 
 use crate::summary::row::{DayMeta, RowBatch};
 
-pub mod postgres;
-
+use file::FileError;
 use postgres::PostgresError;
 
 /// A destination of finished days. Days come one at a time, each whole or not at all:
@@ -26,4 +30,6 @@ pub trait Sink: Send {
 pub enum SinkError {
     #[error(transparent)]
     Postgres(#[from] PostgresError),
+    #[error(transparent)]
+    File(#[from] FileError),
 }
