@@ -1,0 +1,3 @@
+//! Flags as typed; no input or output.
+
+pub mod generate;
