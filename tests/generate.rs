@@ -440,3 +440,31 @@ fn options_out_of_range_are_named() {
     }
     assert!(!Path::new("unused").exists());
 }
+
+#[test]
+fn the_smallest_cluster_and_an_hour_a_file_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Plan {
+        days: 1,
+        nodes: 1,
+        namespaces: 2,
+        pods: Some(1),
+        files_per_day: 24,
+        ..small(folder.path())
+    };
+    let summary = generate::run(&plan).unwrap();
+    assert!(summary.pod_rows >= 24, "{summary}");
+    assert_eq!(tables(folder.path(), "", "node_labels").len(), 24);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("taken");
+    fs::write(&file, "not a folder").unwrap();
+    let error = generate::run(&small(&file)).unwrap_err();
+    assert!(!error.is_usage());
+    assert!(error.to_string().contains("taken"), "{error}");
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(!error.to_string().contains(&source), "the cause is told once: {error}");
+}

@@ -102,6 +102,10 @@ pub const PARTS: &[&str] = &[
     "auth",
 ];
 
+/// The like, of the platform's own deployments.
+pub const SYSTEM_PARTS: &[&str] =
+    &["operator", "controller", "webhook", "manager", "server", "proxy"];
+
 pub const AGENTS: &[&str] = &[
     "node-exporter",
     "dns-default",

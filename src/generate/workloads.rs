@@ -10,7 +10,7 @@ const GIB: f64 = (1u64 << 30) as f64;
 
 /// Share of the live pods that are stateful, and of the rows that are jobs'.
 const STATEFUL_SHARE: f64 = 0.08;
-const JOB_SHARE: f64 = 0.015;
+const JOB_SHARE: f64 = 0.017;
 const DAEMON_SHARE: f64 = 0.18;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -222,7 +222,7 @@ impl Maker<'_> {
             place: Place::Workers,
             rollout: 0.02,
             restart: 0.03,
-            sizing: sizing(&mut random, &[0.25, 0.5, 1.0, 2.0], &[512.0, 1024.0, 2048.0, 8192.0]),
+            sizing: sizing(&mut random, &[0.1, 0.25, 0.5, 1.0], &[512.0, 1024.0, 2048.0, 8192.0]),
             phase: Some(random.below(4) as u32),
             labels: self.labels(namespace, &mut random, "database"),
             claim: random.chance(0.85).then_some(Claim { shared: false, bytes }),
@@ -273,14 +273,15 @@ impl Maker<'_> {
         let replicas: u32 =
             random.pick(&[1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 5, 6, 8, 10, 12, 16]).min(most);
         let extra = if replicas > 2 && random.chance(0.15) { replicas / 3 } else { 0 };
-        let part = random.pick(names::PARTS);
-        let product = random.pick(names::PRODUCTS);
-        let number = self.made.len();
+        let part = random.pick(if system { names::SYSTEM_PARTS } else { names::PARTS });
+        let owner = self.namespaces[namespace as usize].name.trim_start_matches("openshift-");
+        let product = if system { owner } else { random.pick(names::PRODUCTS) };
+        let name = format!("{product}-{part}-{}", self.made.len());
         let shared = random.chance(0.01) && replicas > 1;
         self.made.push(Workload {
             id,
             kind: Kind::Deployment,
-            name: format!("{product}-{part}-{number}"),
+            name,
             namespace,
             replicas,
             extra,
@@ -289,7 +290,7 @@ impl Maker<'_> {
             restart: 0.02,
             sizing: sizing(
                 &mut random,
-                &[0.01, 0.05, 0.1, 0.1, 0.25, 0.25, 0.5, 1.0],
+                &[0.01, 0.02, 0.05, 0.1, 0.1, 0.1, 0.25, 0.5],
                 &[64.0, 128.0, 256.0, 256.0, 512.0, 1024.0, 2048.0],
             ),
             phase: (!system).then(|| random.below(4) as u32),
