@@ -2,14 +2,18 @@
 
 pub mod aggregate;
 pub mod cli;
+pub mod commands;
 pub mod database;
 pub mod decode;
 pub mod failpoint;
+pub mod generate;
 pub mod labels;
 pub mod lookups;
+pub mod memory;
 pub mod pipeline;
 pub mod plan;
 pub mod read;
+pub mod report;
 pub mod settings;
 pub mod sink;
 pub mod store;

@@ -3,6 +3,7 @@
 //! A flag that was not given stays `None`, so that [`crate::settings::settle`] can look for the
 //! value in the environment and the config file before it takes the default.
 
+pub mod generate;
 pub mod logging;
 pub mod postgres;
 pub mod run;
@@ -32,6 +33,8 @@ pub enum Command {
     /// Roll up a range of days and replace them in the summary.
     #[command(long_about = run::ABOUT)]
     Run(Box<run::RunFlags>),
+    Verify(Box<verify::VerifyCommand>),
+    Generate(generate::GenerateArgs),
 }
 
 /// The flag that names the config file; shared by every subcommand that settles settings.

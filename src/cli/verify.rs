@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDate;
 use uuid::Uuid;
 
+use super::logging::LoggingFlags;
+use super::postgres::PostgresFlags;
+use super::{ConfigFlag, Flags};
 use crate::verify::{Filter, Options, Table};
 
 /// Compare two sets of summary rows: the PostgreSQL table, CSV and Parquet files.
@@ -44,6 +47,25 @@ pub struct VerifyArgs {
     /// Print one JSON document instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// `verify` with what it shares with other subcommands.
+#[derive(Debug, Clone, clap::Args)]
+pub struct VerifyCommand {
+    #[command(flatten)]
+    pub config: ConfigFlag,
+    #[command(flatten)]
+    pub args: VerifyArgs,
+    #[command(flatten)]
+    pub postgres: PostgresFlags,
+    #[command(flatten)]
+    pub logging: LoggingFlags,
+}
+
+impl Flags for VerifyCommand {
+    fn value(&self, name: &str) -> Option<String> {
+        self.postgres.value(name).or_else(|| self.logging.value(name))
+    }
 }
 
 impl VerifyArgs {

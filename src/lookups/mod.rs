@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 use uuid::Uuid;
 
 pub mod csv;
+pub mod periods;
 mod error;
 pub mod postgres;
 

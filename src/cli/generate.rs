@@ -1,0 +1,87 @@
+//! Flags of `ocp-rollup generate`.
+
+use std::path::PathBuf;
+
+use chrono::NaiveDate;
+use clap::Args;
+use uuid::Uuid;
+
+use crate::generate::{PROVIDER_UUID, Plan};
+
+/// Write a synthetic tree of hourly usage in Koku's layout, with its lookups, of any size.
+///
+/// The defaults make about 10 million hourly pod rows. The same flags make the same files, byte
+/// for byte, whatever --threads.
+#[derive(Debug, Clone, Args)]
+pub struct GenerateArgs {
+    /// Folder that is to hold `data/` and `lookups/`
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Another seed is another cluster of the same size
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// First day, UTC
+    #[arg(long, value_name = "DATE", default_value = "2025-10-01")]
+    pub from: NaiveDate,
+    /// Number of days
+    #[arg(long, default_value_t = 30)]
+    pub days: u32,
+    /// Nodes of the cluster; without --pods, pods grow with them
+    #[arg(long, default_value_t = 250)]
+    pub nodes: usize,
+    #[arg(long, default_value_t = 400)]
+    pub namespaces: usize,
+    /// Live pods in an average hour [default: 56 for every node]
+    #[arg(long)]
+    pub pods: Option<usize>,
+    /// Files of each type a day, 1 to 24
+    #[arg(long, default_value_t = 4)]
+    pub files_per_day: u32,
+    /// Rows after which a file begins another row group
+    #[arg(long, value_name = "ROWS", default_value_t = 200_000)]
+    pub rows_per_group: usize,
+    /// Account part of the path
+    #[arg(long, value_name = "ORG", default_value = "org1234567")]
+    pub org_id: String,
+    /// Source the files belong to; another source is another cluster
+    #[arg(long, value_name = "UUID", default_value_t = PROVIDER_UUID)]
+    pub provider_uuid: Uuid,
+    /// Cluster named in the node lookup [default: one that follows from the source]
+    #[arg(long, value_name = "ID")]
+    pub cluster_id: Option<String>,
+    /// Worker threads [default: one for every processor]
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Give every pod row an enabled label with a value of its own: as many groups as rows
+    #[arg(long)]
+    pub unique_groups: bool,
+    /// Leave out the daily files
+    #[arg(long)]
+    pub no_daily: bool,
+    /// Replace the data this source already has in DIR (other sources are left alone)
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+impl From<GenerateArgs> for Plan {
+    fn from(args: GenerateArgs) -> Self {
+        Self {
+            out: args.out,
+            seed: args.seed,
+            from: args.from,
+            days: args.days,
+            nodes: args.nodes,
+            namespaces: args.namespaces,
+            pods: args.pods,
+            files_per_day: args.files_per_day,
+            rows_per_group: args.rows_per_group,
+            org_id: args.org_id,
+            provider_uuid: args.provider_uuid,
+            cluster_id: args.cluster_id,
+            threads: args.threads,
+            unique_groups: args.unique_groups,
+            daily: !args.no_daily,
+            overwrite: args.overwrite,
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The subcommands: each settles its settings, does its work and says what came of it.
+
+pub mod exit;
+pub mod generate;
+pub mod logging;
+pub mod run;
+mod signals;
+pub mod verify;

@@ -1,0 +1,89 @@
+//! The report period, cluster id and alias that the rows of a source's month carry.
+
+use std::collections::BTreeMap;
+
+use postgres::Client;
+use uuid::Uuid;
+
+use super::{LookupsError, ReportPeriod, postgres as tables};
+use crate::plan::discover::MonthMeta;
+use crate::settings::{Month, Settings, SinkTo};
+
+#[derive(Debug, thiserror::Error)]
+pub enum PeriodError {
+    #[error(
+        "reporting_ocpusagereportperiod has no period of provider {provider} for {month}: have \
+         Koku process the source first, or give --report-period-id"
+    )]
+    None { provider: Uuid, month: Month },
+
+    #[error(
+        "reporting_ocpusagereportperiod has several periods of provider {provider} for {month} \
+         (ids {ids}): say which with --report-period-id"
+    )]
+    Several { provider: Uuid, month: Month, ids: String },
+
+    #[error(transparent)]
+    Lookups(#[from] LookupsError),
+}
+
+/// By source and month.
+pub type Periods = BTreeMap<(Uuid, Month), MonthMeta>;
+
+/// Settles what the rows carry: as given, else as the database says, else periods are numbered
+/// 1, 2, … by month.
+pub fn settle(
+    settings: &Settings,
+    client: Option<&mut Client>,
+) -> Result<Periods, PeriodError> {
+    let months = settings.months();
+    let mut known: BTreeMap<(Uuid, Month), Vec<ReportPeriod>> = BTreeMap::new();
+    if let Some(client) = client {
+        for &provider in &settings.provider_uuids {
+            let schema = &settings.postgres.schema;
+            let (first, last) = (months[0], months[months.len() - 1]);
+            let periods = tables::report_periods(
+                client,
+                schema,
+                provider,
+                first.first_day(),
+                last.first_day(),
+            )?;
+            for period in periods {
+                known.entry((provider, Month::of(period.start))).or_default().push(period);
+            }
+        }
+    }
+    let mut settled = Periods::new();
+    for &provider in &settings.provider_uuids {
+        for (index, &month) in months.iter().enumerate() {
+            let periods = known.get(&(provider, month)).map_or(&[][..], Vec::as_slice);
+            let period = match (settings.report_period_id, periods) {
+                (Some(id), _) => periods.iter().find(|p| p.id == id),
+                (None, [only]) => Some(only),
+                (None, []) if settings.sink == SinkTo::Postgres => {
+                    return Err(PeriodError::None { provider, month });
+                }
+                (None, []) => None,
+                (None, several) => {
+                    let ids: Vec<String> = several.iter().map(|p| p.id.to_string()).collect();
+                    return Err(PeriodError::Several { provider, month, ids: ids.join(", ") });
+                }
+            };
+            let id = settings.report_period_id.or(period.map(|p| p.id));
+            let meta = MonthMeta {
+                report_period_id: Some(id.unwrap_or(index as i32 + 1)),
+                cluster_id: settings
+                    .cluster_id
+                    .clone()
+                    .or_else(|| period.map(|p| p.cluster_id.clone())),
+                cluster_alias: settings
+                    .cluster_alias
+                    .clone()
+                    .or_else(|| period.and_then(|p| p.cluster_alias.clone())),
+            };
+            settled.insert((provider, month), meta);
+        }
+    }
+    Ok(settled)
+}

@@ -1,0 +1,3 @@
+//! Memory: what there is, and what is used.
+
+pub mod usage;

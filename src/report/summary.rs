@@ -1,0 +1,143 @@
+//! The short summary at the end of a run, and the warnings that must not be overlooked.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::memory::usage;
+use crate::pipeline::Outcome;
+use crate::plan::Plan;
+use crate::settings::{Settings, SinkTo};
+
+/// Says what a plan leaves out.
+pub fn warn_of_plan(plan: &Plan) {
+    for skipped in &plan.skipped {
+        let (source, month, other_files) = (skipped.source, skipped.month, skipped.other_files);
+        tracing::warn!(
+            %source,
+            %month,
+            other_files,
+            "nothing to do for {source} in {month}: no pod files; what the summary holds of it \
+             stays as it is (--allow-empty replaces it all the same)"
+        );
+    }
+    for (column, files) in &plan.missing_columns {
+        tracing::warn!(column, files, "column {column} is missing in {files} files: null there");
+    }
+}
+
+/// Says which rows were counted otherwise than one might think.
+pub fn warn_of_outcome(outcome: &Outcome) {
+    let counts = &outcome.counts;
+    if counts.rows_without_time > 0 {
+        let rows = counts.rows_without_time;
+        tracing::warn!(rows, "{rows} rows have no interval_start and were not counted");
+    }
+    for (column, values) in &counts.odd_values {
+        tracing::warn!(
+            column,
+            values,
+            "{values} values of {column} are negative or above 1e18; they were counted as they are"
+        );
+    }
+    let fan_out = outcome.fan_out;
+    if fan_out.label_rows > 0 {
+        let rows = fan_out.label_rows;
+        tracing::warn!(
+            rows,
+            "{rows} rows count more than once, as in upstream, because the labels of their node or \
+             namespace changed within a day; aggregation.fan_out: collapse counts each once"
+        );
+    }
+    if fan_out.category_rows > 0 {
+        let rows = fan_out.category_rows;
+        tracing::warn!(
+            rows,
+            "{rows} rows count more than once, as in upstream, because several cost category \
+             patterns match their namespace; aggregation.fan_out: collapse counts each once"
+        );
+    }
+}
+
+/// Renders to a few lines of text.
+pub struct Summary<'a> {
+    settings: &'a Settings,
+    plan: &'a Plan,
+    outcome: Option<&'a Outcome>,
+    time: Duration,
+}
+
+impl<'a> Summary<'a> {
+    pub fn new(
+        settings: &'a Settings,
+        plan: &'a Plan,
+        outcome: Option<&'a Outcome>,
+        time: Duration,
+    ) -> Self {
+        Summary { settings, plan, outcome, time }
+    }
+}
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for skipped in &self.plan.skipped {
+            writeln!(
+                f,
+                "nothing to do for {} in {}: no pod files{}",
+                skipped.source,
+                skipped.month,
+                match skipped.other_files {
+                    0 => String::new(),
+                    files => format!(" ({files} files of other types)"),
+                }
+            )?;
+        }
+        if let Some(outcome) = self.outcome {
+            let counts = &outcome.counts;
+            writeln!(
+                f,
+                "read      {} rows in {} row groups of {} files",
+                counts.rows,
+                self.plan.groups.len(),
+                self.plan.files
+            )?;
+            let ignored = counts.rows_outside + self.plan.rows_pruned;
+            if ignored + outcome.rows_without_node + counts.rows_without_time > 0 {
+                writeln!(
+                    f,
+                    "not used  {ignored} rows of other days, {} pod rows without a node, {} rows \
+                     without a time",
+                    outcome.rows_without_node, counts.rows_without_time
+                )?;
+            }
+            let written = &outcome.written;
+            writeln!(f, "groups    {}", outcome.groups)?;
+            writeln!(
+                f,
+                "written   {} pod, {} storage and {} unallocated rows of {} days to {}",
+                written.pod_rows,
+                written.storage_rows,
+                written.unallocated_rows,
+                written.days,
+                sink_name(self.settings)
+            )?;
+        }
+        write!(f, "time      {:.2} s", self.time.as_secs_f64())?;
+        if let Some(peak) = usage::peak_resident() {
+            write!(f, ", peak memory {} MiB", peak / (1024 * 1024))?;
+        }
+        writeln!(f)
+    }
+}
+
+fn sink_name(settings: &Settings) -> String {
+    match &settings.sink {
+        SinkTo::Postgres => format!(
+            "PostgreSQL {}:{}/{}, schema {}",
+            settings.postgres.host,
+            settings.postgres.port,
+            settings.postgres.database,
+            settings.postgres.schema
+        ),
+        SinkTo::Csv(path) | SinkTo::Parquet(path) => path.display().to_string(),
+    }
+}
