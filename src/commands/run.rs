@@ -31,7 +31,15 @@ pub fn run(flags: &RunFlags) -> Result<u8> {
     let cancelled = super::signals::cancelled()?;
     let started = Instant::now();
     let rolled = roll_up(&settled.settings, &cancelled)?;
-    print!("{}", summary::Summary::new(&settled.settings, &rolled.plan, rolled.outcome.as_ref(), started.elapsed()));
+    print!(
+        "{}",
+        summary::Summary::new(
+            &settled.settings,
+            &rolled.plan,
+            rolled.outcome.as_ref(),
+            started.elapsed()
+        )
+    );
     Ok(exit::DONE)
 }
 

@@ -362,7 +362,7 @@ impl<'t> Reader<'t> {
             let column = self.numbers_from + i;
             out.clear();
             self.columns[column].numbers(count, out)?;
-            let odd = out.iter().filter(|&&v| v < 0.0 || ODD_ABOVE < v).count();
+            let odd = out.iter().filter(|&&v| is_odd(v)).count();
             if odd > 0 {
                 if out.iter().any(|v| v.is_infinite()) {
                     return Err(self.places[column].value("a value is infinite"));
@@ -372,6 +372,11 @@ impl<'t> Reader<'t> {
         }
         Ok(())
     }
+}
+
+#[expect(clippy::manual_range_contains, reason = "NaN means absent and is not odd")]
+fn is_odd(value: f64) -> bool {
+    value < 0.0 || value > ODD_ABOVE
 }
 
 fn fill_intervals(times: &[i64], out: &mut Vec<i64>) {

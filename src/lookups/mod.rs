@@ -4,8 +4,8 @@ use chrono::NaiveDate;
 use uuid::Uuid;
 
 pub mod csv;
-pub mod periods;
 mod error;
+pub mod periods;
 pub mod postgres;
 
 pub use error::LookupsError;

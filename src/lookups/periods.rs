@@ -32,10 +32,7 @@ pub type Periods = BTreeMap<(Uuid, Month), MonthMeta>;
 
 /// Settles what the rows carry: as given, else as the database says, else periods are numbered
 /// 1, 2, … by month.
-pub fn settle(
-    settings: &Settings,
-    client: Option<&mut Client>,
-) -> Result<Periods, PeriodError> {
+pub fn settle(settings: &Settings, client: Option<&mut Client>) -> Result<Periods, PeriodError> {
     let months = settings.months();
     let mut known: BTreeMap<(Uuid, Month), Vec<ReportPeriod>> = BTreeMap::new();
     if let Some(client) = client {
