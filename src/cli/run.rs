@@ -82,6 +82,30 @@ pub struct RunFlags {
     #[arg(long, value_name = "ORG", value_parser = text(), help_heading = "Input")]
     pub org_id: Option<String>,
 
+    /// Refuse input where a day was uploaded more than once. Without it the upload with the most
+    /// hours counts and the others are left out with a warning.
+    #[arg(long, value_name = "on|off", num_args = 0..=1, require_equals = true,
+          default_missing_value = "on", value_parser = ["on", "off"], help_heading = "Input")]
+    pub strict_duplicates: Option<String>,
+
+    /// PEM file with the authorities to trust for an object store [default: those of the system].
+    #[arg(long, value_name = "FILE", value_parser = text(), help_heading = "Input")]
+    pub s3_ca: Option<String>,
+
+    /// Where the bucket's name stands in a request: `path` (host/bucket) or `virtual`
+    /// (bucket.host) [default: path].
+    #[arg(long, value_name = "STYLE", value_parser = ["path", "virtual"], help_heading = "Input")]
+    pub s3_addressing: Option<String>,
+
+    /// A request to an object store that brings no byte for this long has failed [default: 30s].
+    #[arg(long, value_name = "TIME", value_parser = text(), help_heading = "Input")]
+    pub s3_timeout: Option<String>,
+
+    /// A request to an object store that fails in passing is tried again for this long
+    /// [default: 3min].
+    #[arg(long, value_name = "TIME", value_parser = text(), help_heading = "Input")]
+    pub s3_retry_for: Option<String>,
+
     /// Where enabled label keys, cost categories and node roles come from: the database, or a
     /// folder with `enabled_tag_keys.csv`, `cost_category_namespace.csv` and `nodes.csv`
     /// [default: postgres].
@@ -156,6 +180,11 @@ impl Flags for RunFlags {
             "source" => self.source.clone(),
             "layout" => self.layout.clone(),
             "org-id" => self.org_id.clone(),
+            "strict-duplicates" => self.strict_duplicates.clone(),
+            "s3-ca" => self.s3_ca.clone(),
+            "s3-addressing" => self.s3_addressing.clone(),
+            "s3-timeout" => self.s3_timeout.clone(),
+            "s3-retry-for" => self.s3_retry_for.clone(),
             "lookups" => self.lookups.clone(),
             "pod-source" => self.pod_source.clone(),
             "sink" => self.sink.clone(),
@@ -210,7 +239,9 @@ mod tests {
                 "null-rules" => "trino",
                 "log-format" => "json",
                 "db-sslmode" => "verify-ca",
-                "allow-empty" | "streaming" | "categorical" | "column-filtering" => "off",
+                "s3-addressing" => "virtual",
+                "allow-empty" | "strict-duplicates" | "streaming" | "categorical"
+                | "column-filtering" => "off",
                 _ => "some text",
             };
             let flags = run(&[&format!("--{name}={given}")]);

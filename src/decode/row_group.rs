@@ -17,6 +17,7 @@ use crate::aggregate::partial::{LabelFault, Partial};
 use crate::aggregate::rows::{LabelRows, PodRows, StorageRows};
 use crate::labels::sets::SetId;
 use crate::read::bytes::ColumnBytes;
+use crate::store::Object;
 use crate::summary::finish::Tenant;
 use crate::summary::row::TextId;
 
@@ -25,6 +26,8 @@ use crate::summary::row::TextId;
 pub struct InputFile {
     /// The name for messages: the path below the source.
     pub object: Arc<str>,
+    /// The version whose footer was read: its data must be of the same.
+    pub stored: Object,
     pub metadata: Arc<ParquetMetaData>,
     pub part: Part,
     pub columns: Vec<Found>,

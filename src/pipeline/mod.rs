@@ -21,7 +21,7 @@ use crate::plan::chunks::Chunk;
 use crate::plan::units::UnitDays;
 use crate::read::reader::{FetchedChunk, Reader};
 use crate::sink::Sink;
-use crate::store::local::LocalStore;
+use crate::store::Store;
 use crate::summary::finish::{FanOutCounts, Tenant, finish};
 use crate::summary::row::RowBatch;
 
@@ -33,7 +33,7 @@ pub use writer::Written;
 pub struct Job<'a> {
     pub plan: &'a Plan,
     pub chunks: &'a [Chunk],
-    pub store: &'a LocalStore,
+    pub store: &'a Store,
     pub tenant: &'a Tenant,
     pub reading: Reading,
     /// Finish a day as soon as it is complete; else all at the end.

@@ -3,32 +3,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rayon::prelude::*;
 use uuid::Uuid;
 
 use super::units::{Skipped, Unit, UnitDays, days};
-use super::{Plan, PlanError, PlannedGroup, footers};
+use super::{Plan, PlanError, PlannedGroup, footers, open};
 use crate::decode::row_group::InputFile;
 use crate::decode::schema::Part;
 use crate::decode::times::day_number;
 use crate::settings::{Month, PathMatcher, PodSource, Settings};
-use crate::store::Object;
-use crate::store::local::LocalStore;
+use crate::store::{Object, Store, StoreError};
 use crate::summary::row::DayMeta;
 
 /// An object with what it is read for.
-struct Candidate {
-    object: Object,
-    part: Part,
-    source: usize,
+pub(super) struct Candidate {
+    pub object: Object,
+    pub part: Part,
+    /// Index into the sources of the run.
+    pub source: usize,
     /// Days since 1970-01-01 that it may be counted for: asked, and of its folder's month.
-    days: (i64, i64),
+    pub days: (i64, i64),
 }
 
 /// Plans a run. `meta` gives the facts of a source's month that its rows carry.
 pub fn plan(
     settings: &Settings,
-    store: &LocalStore,
+    store: &Store,
     meta: &dyn Fn(Uuid, Month) -> MonthMeta,
 ) -> Result<Plan, PlanError> {
     let mut units = Vec::new();
@@ -37,7 +36,7 @@ pub fn plan(
     for (source, &provider) in settings.provider_uuids.iter().enumerate() {
         let found = candidates_of(settings, store, source, provider)?;
         if found.is_empty() {
-            return Err(unknown_provider(settings, store, provider));
+            return Err(unknown_provider(settings, store, provider)?);
         }
         for month in settings.months() {
             let of_month = |c: &&Candidate| {
@@ -70,22 +69,18 @@ pub fn plan(
     // Pods need names only where there is storage to join them with.
     let with_storage: BTreeSet<usize> =
         candidates.iter().filter(|c| c.part == Part::Storage).map(|c| c.source).collect();
-    let files: Vec<(usize, InputFile)> = candidates
-        .par_iter()
-        .filter(|c| unit_days[c.source].between(c.days.0, c.days.1).is_some())
-        .map(|c| {
-            let pod_names = with_storage.contains(&c.source);
-            let file = footers::read(store, &c.object, c.part, pod_names, c.days)?;
-            Ok((c.source, file))
-        })
-        .collect::<Result<_, PlanError>>()?;
+    candidates.retain(|c| unit_days[c.source].between(c.days.0, c.days.1).is_some());
+    let opened = open::all(store, &candidates, &with_storage)?;
+    let (files, superseded) = open::newest(settings, opened)?;
 
     let mut plan = Plan {
         units,
         groups: Vec::new(),
         skipped,
         files: files.len(),
+        groups_pruned: 0,
         rows_pruned: 0,
+        superseded,
         missing_columns: missing_columns(&files),
     };
     for (source, file) in files {
@@ -117,6 +112,7 @@ fn add_groups(
         let (first, last) = promised_days.unwrap_or(file.days);
         let possible = units.between(first.max(file.days.0), last.min(file.days.1));
         let Some(possible) = possible.filter(|_| rows > 0) else {
+            plan.groups_pruned += 1;
             plan.rows_pruned += rows as u64;
             continue;
         };
@@ -164,7 +160,7 @@ fn templates(settings: &Settings) -> Vec<(&str, Part)> {
 
 fn candidates_of(
     settings: &Settings,
-    store: &LocalStore,
+    store: &Store,
     source: usize,
     provider: Uuid,
 ) -> Result<Vec<Candidate>, PlanError> {
@@ -196,7 +192,7 @@ fn candidates_of(
     Ok(candidates)
 }
 
-fn unknown_provider(settings: &Settings, store: &LocalStore, provider: Uuid) -> PlanError {
+fn unknown_provider(settings: &Settings, store: &Store, provider: Uuid) -> Result<PlanError, StoreError> {
     let template = &settings.input.layout.hourly.pod_usage;
     let matcher = PathMatcher::new(template, &settings.input.org_id, provider, &settings.months());
     let prefix = matcher.prefixes().first().cloned().unwrap_or_default();
@@ -205,7 +201,7 @@ fn unknown_provider(settings: &Settings, store: &LocalStore, provider: Uuid) -> 
         Some(at) => prefix[..at].rsplit_once('/').map_or("", |(parent, _)| parent),
         None => "",
     };
-    let mut others = store.folders(parent);
+    let mut others = store.folders(parent)?;
     others.retain(|name| name.contains('='));
     let hint = if others.is_empty() {
         format!(
@@ -219,9 +215,9 @@ fn unknown_provider(settings: &Settings, store: &LocalStore, provider: Uuid) -> 
             others[..others.len().min(5)].join(", ")
         )
     };
-    PlanError::UnknownProvider {
+    Ok(PlanError::UnknownProvider {
         provider,
         looked_in: format!("{}/{parent}", settings.input.source.trim_end_matches('/')),
         hint,
-    }
+    })
 }

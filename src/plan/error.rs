@@ -1,5 +1,7 @@
 //! Why there is no plan.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use crate::decode::error::InputError;
@@ -12,6 +14,20 @@ pub enum PlanError {
 
     #[error(transparent)]
     Input(#[from] InputError),
+
+    #[error(
+        "{files} files are of uploads that a later one of the same day supersedes, such as {example} \
+         of manifest {manifest} with {hours} hours where manifest {by} has {by_hours}; remove them, \
+         or run without --strict-duplicates to leave them out"
+    )]
+    Duplicates {
+        files: usize,
+        example: Arc<str>,
+        manifest: Arc<str>,
+        hours: u32,
+        by: Arc<str>,
+        by_hours: u32,
+    },
 
     #[error("no files of provider {provider} for any month of the range below {looked_in}; {hint}")]
     UnknownProvider { provider: Uuid, looked_in: String, hint: String },

@@ -10,37 +10,51 @@ use crate::decode::error::InputError;
 use crate::decode::row_group::InputFile;
 use crate::decode::schema::{self, Direct, Found, Part};
 use crate::decode::times::split_day;
-use crate::store::local::LocalStore;
-use crate::store::{Object, StoreError};
+use crate::store::{Opened, Store};
 
 use super::PlanError;
 
-/// Reads a file's footer and finds the columns of `part`.
+/// Parses the footer of an opened file and finds the columns of `part`.
 ///
-/// `days` are those since 1970-01-01 that the file may be counted for.
+/// `days` are those since 1970-01-01 that the file may be counted for. Only a footer longer than
+/// the tail at hand is read from the store.
+///
+/// # Errors
+/// A file that is no Parquet, lacks a column or has it in a type that cannot be read.
 pub fn read(
-    store: &LocalStore,
-    object: &Object,
+    store: &Store,
+    opened: &Opened,
     part: Part,
     pod_names: bool,
     days: (i64, i64),
 ) -> Result<InputFile, PlanError> {
-    let name = object.path.clone();
-    if object.size == 0 {
+    let name = opened.object.path.clone();
+    let size = opened.object.size;
+    if size == 0 {
         return Err(InputError::ZeroBytes { object: name }.into());
     }
-    let file = store.open(&object.path)?;
-    let metadata = match ParquetMetaDataReader::new().parse_and_finish(&file) {
-        Ok(metadata) => metadata,
-        Err(ParquetError::External(e)) if e.is::<std::io::Error>() => {
-            let source = std::io::Error::other(e);
-            return Err(StoreError::Read { path: name, source }.into());
-        }
-        Err(source) => return Err(InputError::Footer { object: name, source }.into()),
-    };
-    check_offsets(&name, &metadata, object.size)?;
+    let metadata = metadata(store, opened)?;
+    check_offsets(&name, &metadata, size)?;
     let columns = schema::find(&name, &metadata, &schema::wanted(part, pod_names))?;
-    Ok(InputFile { object: name, metadata: Arc::new(metadata), part, columns, days })
+    let metadata = Arc::new(metadata);
+    let stored = opened.object.clone();
+    Ok(InputFile { object: name, stored, metadata, part, columns, days })
+}
+
+fn metadata(store: &Store, opened: &Opened) -> Result<ParquetMetaData, PlanError> {
+    let size = opened.object.size;
+    let failed = |source| InputError::Footer { object: opened.object.path.clone(), source };
+    let mut reader = ParquetMetaDataReader::new();
+    match reader.try_parse_sized(&opened.tail, size) {
+        Ok(()) => {}
+        Err(ParquetError::NeedMoreData(needed)) => {
+            let start = size.saturating_sub(needed as u64);
+            let more = store.read(&opened.object, start..size)?;
+            reader.try_parse_sized(&more, size).map_err(failed)?;
+        }
+        Err(source) => return Err(failed(source).into()),
+    }
+    Ok(reader.finish().map_err(failed)?)
 }
 
 /// A footer may promise bytes that the file does not have.

@@ -4,6 +4,8 @@ pub mod chunks;
 pub mod discover;
 pub mod error;
 pub mod footers;
+pub mod generations;
+mod open;
 pub mod units;
 
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use std::sync::Arc;
 use crate::decode::row_group::InputFile;
 
 pub use error::PlanError;
+pub use generations::Superseded;
 pub use units::{Skipped, Unit};
 
 /// A row group that can hold rows of the asked days.
@@ -38,8 +41,11 @@ pub struct Plan {
     /// Months that have no pod files.
     pub skipped: Vec<Skipped>,
     pub files: usize,
-    /// Rows of row groups that cannot hold an asked day.
+    /// Row groups that cannot hold an asked day, and their rows.
+    pub groups_pruned: usize,
     pub rows_pruned: u64,
+    /// Files of uploads that others of the same day supersede.
+    pub superseded: Vec<Superseded>,
     /// Columns that some files lack, with how many do.
     pub missing_columns: Vec<(String, usize)>,
 }

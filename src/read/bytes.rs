@@ -6,8 +6,11 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
-use parquet::errors::{ParquetError, Result};
+use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{ChunkReader, Length};
+
+use super::window::WindowedObject;
+use crate::store::{Object, Store, StoreError};
 
 /// Where the pages of a row group come from.
 #[derive(Debug, Clone)]
@@ -16,13 +19,30 @@ pub enum ColumnBytes {
     Fetched { size: u64, ranges: Arc<Vec<(u64, Bytes)>> },
     /// A local file, read page by page: for row groups too large to hold.
     Paged { size: u64, file: Arc<File> },
+    /// The same in an object store, read a window at a time.
+    Windowed(WindowedObject),
 }
 
 /// How much a page header is read with; headers are far smaller, statistics included.
 const HEADER_READ: usize = 4096;
 
 impl ColumnBytes {
-    fn fetched(ranges: &[(u64, Bytes)], start: u64, length: Option<usize>) -> Result<Bytes> {
+    /// The pages of an object, read as they are needed.
+    ///
+    /// # Errors
+    /// A file that cannot be opened or is not the one whose footer was read.
+    pub fn paged(store: &Store, object: &Object) -> Result<Self, StoreError> {
+        Ok(match store {
+            Store::Local(local) => {
+                ColumnBytes::Paged { size: object.size, file: Arc::new(local.open(object)?) }
+            }
+            Store::S3(_) => {
+                ColumnBytes::Windowed(WindowedObject::new(store.clone(), object.clone()))
+            }
+        })
+    }
+
+    fn fetched(ranges: &[(u64, Bytes)], start: u64, length: Option<usize>) -> ParquetResult<Bytes> {
         let missing = || ParquetError::EOF(format!("offset {start} lies outside of the column"));
         let next = ranges.partition_point(|&(offset, _)| offset <= start);
         let (offset, bytes) =
@@ -40,6 +60,7 @@ impl Length for ColumnBytes {
     fn len(&self) -> u64 {
         match self {
             ColumnBytes::Fetched { size, .. } | ColumnBytes::Paged { size, .. } => *size,
+            ColumnBytes::Windowed(object) => object.size(),
         }
     }
 }
@@ -47,7 +68,7 @@ impl Length for ColumnBytes {
 impl ChunkReader for ColumnBytes {
     type T = BytesReader;
 
-    fn get_read(&self, start: u64) -> Result<BytesReader> {
+    fn get_read(&self, start: u64) -> ParquetResult<BytesReader> {
         Ok(match self {
             ColumnBytes::Fetched { ranges, .. } => {
                 BytesReader::Memory(Self::fetched(ranges, start, None)?.reader())
@@ -57,10 +78,13 @@ impl ChunkReader for ColumnBytes {
                 offset: start,
                 buffer: Bytes::new().reader(),
             },
+            ColumnBytes::Windowed(object) => {
+                BytesReader::Memory(object.read(start, HEADER_READ)?.reader())
+            }
         })
     }
 
-    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
         match self {
             ColumnBytes::Fetched { ranges, .. } => Self::fetched(ranges, start, Some(length)),
             ColumnBytes::Paged { file, size } => {
@@ -70,6 +94,13 @@ impl ChunkReader for ColumnBytes {
                 let mut bytes = vec![0; length];
                 file.read_exact_at(&mut bytes, start)?;
                 Ok(bytes.into())
+            }
+            ColumnBytes::Windowed(object) => {
+                let bytes = object.read(start, length)?;
+                if bytes.len() < length {
+                    return Err(ParquetError::EOF(format!("offset {start} is past the end")));
+                }
+                Ok(bytes.slice(..length))
             }
         }
     }

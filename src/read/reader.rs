@@ -1,17 +1,13 @@
 //! The reader thread's work: fetch the bytes of chunks, in order.
 
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-
-use bytes::Bytes;
 
 use super::bytes::ColumnBytes;
 use crate::decode::row_group::Segment;
 use crate::plan::chunks::Chunk;
 use crate::plan::{Plan, PlannedGroup};
-use crate::store::StoreError;
-use crate::store::local::LocalStore;
+use crate::store::{Store, StoreError};
 
 /// A chunk with its bytes, ready to be aggregated.
 #[derive(Debug)]
@@ -27,7 +23,7 @@ const GAP: u64 = 64 * 1024;
 /// Reads row groups of a plan.
 pub struct Reader<'p> {
     plan: &'p Plan,
-    store: &'p LocalStore,
+    store: &'p Store,
     all_columns: bool,
     /// Row groups with more bytes than this are read page by page instead of at once.
     most_bytes: u64,
@@ -36,7 +32,7 @@ pub struct Reader<'p> {
 }
 
 impl<'p> Reader<'p> {
-    pub fn new(plan: &'p Plan, store: &'p LocalStore, all_columns: bool, most_bytes: u64) -> Self {
+    pub fn new(plan: &'p Plan, store: &'p Store, all_columns: bool, most_bytes: u64) -> Self {
         Reader { plan, store, all_columns, most_bytes, last: None }
     }
 
@@ -69,20 +65,15 @@ impl<'p> Reader<'p> {
     }
 
     fn read_group(&self, group: &PlannedGroup) -> Result<ColumnBytes, StoreError> {
-        let path = &group.file.object;
-        let failed = |source| StoreError::Read { path: path.clone(), source };
-        let file = self.store.open(path)?;
-        let size = file.metadata().map_err(failed)?.len();
+        let object = &group.file.stored;
         if group.bytes > self.most_bytes {
-            return Ok(ColumnBytes::Paged { size, file: Arc::new(file) });
+            return ColumnBytes::paged(self.store, object);
         }
-        let mut ranges = Vec::new();
-        for range in coalesced(self.column_ranges(group)) {
-            let mut bytes = vec![0; (range.end - range.start) as usize];
-            file.read_exact_at(&mut bytes, range.start).map_err(failed)?;
-            ranges.push((range.start, Bytes::from(bytes)));
-        }
-        Ok(ColumnBytes::Fetched { size, ranges: Arc::new(ranges) })
+        let ranges = coalesced(self.column_ranges(group));
+        let starts: Vec<u64> = ranges.iter().map(|range| range.start).collect();
+        let fetched = self.store.fetch(object, ranges).wait()?;
+        let ranges = starts.into_iter().zip(fetched).collect();
+        Ok(ColumnBytes::Fetched { size: object.size, ranges: Arc::new(ranges) })
     }
 
     fn column_ranges(&self, group: &PlannedGroup) -> Vec<Range<u64>> {

@@ -66,6 +66,7 @@ keys! {
     SOURCE = "input.source", Some("source"), [], Text;
     LAYOUT = "input.layout", Some("layout"), [], Text;
     LAYOUT_DAILY = "input.layout_daily", None, ["OCP_ROLLUP_LAYOUT_DAILY"], Text;
+    STRICT_DUPLICATES = "input.strict_duplicates", Some("strict-duplicates"), [], Text;
 
     ORG_ID = "organization.org_id", Some("org-id"), ["ORG_ID"], Text;
 
@@ -94,7 +95,10 @@ keys! {
     S3_REGION = "s3.region", None, ["S3_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"], Text;
     S3_USE_SSL = "s3.use_ssl", None, [], Text;
     S3_VERIFY_SSL = "s3.verify_ssl", None, [], Text;
-    S3_CA_BUNDLE = "s3.ca_bundle", None, ["AWS_CA_BUNDLE"], Text;
+    S3_CA_BUNDLE = "s3.ca_bundle", Some("s3-ca"), ["AWS_CA_BUNDLE"], Text;
+    S3_ADDRESSING = "s3.addressing_style", Some("s3-addressing"), [], Text;
+    S3_TIMEOUT = "s3.timeout", Some("s3-timeout"), [], Text;
+    S3_RETRY_FOR = "s3.retry_for", Some("s3-retry-for"), [], Text;
 
     LOOKUPS = "lookups", Some("lookups"), [], Text;
     SINK = "sink", Some("sink"), [], Text;

@@ -21,6 +21,7 @@ mod values;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::NaiveDate;
 use uuid::Uuid;
@@ -72,6 +73,9 @@ pub struct Input {
     pub org_id: String,
     /// How to reach the object store; `None` if the source is a folder.
     pub s3: Option<S3>,
+    /// Refuse files of which a later upload of the same day holds more, instead of leaving them
+    /// out.
+    pub strict_duplicates: bool,
 }
 
 /// How to reach an S3-like object store.
@@ -79,7 +83,7 @@ pub struct Input {
 pub struct S3 {
     /// URL, or `host[:port]`, to which `use_ssl` adds the scheme; `None` is AWS.
     pub endpoint: Option<String>,
-    /// Both keys or neither; neither is anonymous access.
+    /// Both keys or neither; neither is AWS's own chain (web identity, container, instance).
     pub access_key: Option<Secret>,
     pub secret_key: Option<Secret>,
     pub session_token: Option<Secret>,
@@ -90,6 +94,20 @@ pub struct S3 {
     pub verify_ssl: bool,
     /// PEM file with the authorities to trust; `None` means those of the system.
     pub ca_bundle: Option<PathBuf>,
+    pub addressing: Addressing,
+    /// A request that brings no byte for this long has failed.
+    pub timeout: Duration,
+    /// A request that fails in passing is tried again for this long.
+    pub retry_for: Duration,
+}
+
+/// Where the bucket's name stands in a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addressing {
+    /// `https://host/bucket/key`
+    Path,
+    /// `https://bucket.host/key`
+    Virtual,
 }
 
 /// Path templates below the source, one per report type and granularity.

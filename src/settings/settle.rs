@@ -125,7 +125,8 @@ fn input(sources: &mut Sources<'_>) -> Result<Input, SettingsError> {
             SettingsError::Missing { what: "org id for the paths", ways: keys::ORG_ID.ways() }
         })?,
     };
-    Ok(Input { source, layout, org_id, s3 })
+    let strict_duplicates = sources.parse(&keys::STRICT_DUPLICATES, switch)?.unwrap_or(false);
+    Ok(Input { source, layout, org_id, s3, strict_duplicates })
 }
 
 const POD_SOURCES: &[(&str, PodSource)] =

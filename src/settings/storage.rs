@@ -1,12 +1,16 @@
 //! Where the input lies, and how to reach it if that is S3.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::error::SettingsError;
 use super::keys::{self, Key};
 use super::sources::{Origin, Raw, Sources};
-use super::values::{source, switch};
-use super::{S3, Secret};
+use super::values::{choice, duration, source, switch};
+use super::{Addressing, S3, Secret};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+const RETRY_FOR: Duration = Duration::from_secs(180);
 
 /// The source, and the S3 settings if it is there. A bucket alone means the whole bucket.
 pub(crate) fn settle(sources: &mut Sources<'_>) -> Result<(String, Option<S3>), SettingsError> {
@@ -70,6 +74,13 @@ fn s3(sources: &mut Sources<'_>) -> Result<S3, SettingsError> {
         use_ssl: sources.parse(&keys::S3_USE_SSL, switch)?.unwrap_or(true),
         verify_ssl,
         ca_bundle: sources.text(&keys::S3_CA_BUNDLE)?.map(PathBuf::from),
+        addressing: sources
+            .parse(&keys::S3_ADDRESSING, |raw| {
+                choice(raw, &[("path", Addressing::Path), ("virtual", Addressing::Virtual)])
+            })?
+            .unwrap_or(Addressing::Path),
+        timeout: sources.parse(&keys::S3_TIMEOUT, duration)?.unwrap_or(TIMEOUT),
+        retry_for: sources.parse(&keys::S3_RETRY_FOR, duration)?.unwrap_or(RETRY_FOR),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Texts to typed values. Each error names who gave the text, the text, and what would do.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -114,6 +115,27 @@ pub(crate) fn gibibytes(raw: &Raw) -> Parsed<u64> {
         .ok()
         .and_then(|number| scaled(number, 1 << 30))
         .ok_or_else(|| raw.invalid("a number of GiB above 0"))
+}
+
+/// `90s`, `3min`, `1h`, `500ms`, or a number of seconds; above zero and at most a day.
+pub(crate) fn duration(raw: &Raw) -> Parsed<Duration> {
+    let text = raw.text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let seconds = match unit.trim().to_ascii_lowercase().as_str() {
+        "ms" => 0.001,
+        "" | "s" | "sec" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => f64::NAN,
+    };
+    number
+        .parse::<f64>()
+        .ok()
+        .map(|number| number * seconds)
+        .filter(|seconds| *seconds > 0.0 && *seconds <= 86_400.0)
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| raw.invalid("a time such as `90s`, `3min` or `500ms`, at most a day"))
 }
 
 fn scaled(number: f64, unit: u64) -> Option<u64> {
@@ -270,6 +292,24 @@ mod tests {
             assert_eq!(
                 message(gibibytes(&raw(text))),
                 format!("`--flag` is `{text}`, but must be a number of GiB above 0")
+            );
+        }
+    }
+
+    #[test]
+    fn durations() {
+        for (text, millis) in
+            [("3min", 180_000), ("90s", 90_000), ("500 ms", 500), ("1.5h", 5_400_000), ("7", 7000)]
+        {
+            assert_eq!(duration(&raw(text)).unwrap().as_millis(), millis, "{text}");
+        }
+        for text in ["0", "0s", "-1s", "25h", "3 weeks", "s", "1e3", "inf", "NaN"] {
+            assert_eq!(
+                message(duration(&raw(text))),
+                format!(
+                    "`--flag` is `{text}`, but must be a time such as `90s`, `3min` or `500ms`, at \
+                     most a day"
+                )
             );
         }
     }

@@ -1,33 +1,106 @@
-//! Objects by path below a source.
+//! Objects by path below a source: on local disk, or in S3 and what speaks like it.
 
+pub mod error;
 pub mod local;
+pub mod object;
+pub mod pending;
+pub mod s3;
+pub mod traffic;
 
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-/// An object that a listing showed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Object {
-    /// Relative to the source, separated by `/`.
-    pub path: Arc<str>,
-    /// In bytes.
-    pub size: u64,
+use bytes::Bytes;
+
+use crate::settings::Input;
+
+pub use error::StoreError;
+pub use object::{Object, Opened};
+pub use pending::{PendingFetch, PendingTail};
+use local::LocalStore;
+use s3::S3Store;
+use traffic::Traffic;
+
+/// How much of an object's end is read to find its footer: enough for all but huge schemas.
+pub const TAIL: u64 = 64 * 1024;
+
+/// Where the input lies.
+#[derive(Debug, Clone)]
+pub enum Store {
+    Local(LocalStore),
+    S3(S3Store),
 }
 
-/// Why a store could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    #[error("the source {source_uri} is no folder: give the folder that holds data/ with --source")]
-    NoSuchFolder { source_uri: String },
+impl Store {
+    /// The store of the settled source. `cancelled` ends waiting for a slow store early.
+    ///
+    /// # Errors
+    /// No such folder, or an object store that cannot even be asked: a broken CA file, or no
+    /// client. Credentials and bucket are only tried when something is read.
+    pub fn open(input: &Input, cancelled: &Arc<AtomicBool>) -> Result<Self, StoreError> {
+        Ok(match &input.s3 {
+            None => Store::Local(LocalStore::new(&input.source)?),
+            Some(s3) => Store::S3(S3Store::open(&input.source, s3, cancelled.clone())?),
+        })
+    }
 
-    #[error("cannot list {path}")]
-    List { path: String, source: std::io::Error },
+    /// All objects below `prefix` (a folder ending in `/`, or empty), in order of their paths. A
+    /// folder that does not exist holds none.
+    ///
+    /// # Errors
+    /// A store that cannot be reached or refuses.
+    pub fn list(&self, prefix: &str) -> Result<Vec<Object>, StoreError> {
+        match self {
+            Store::Local(store) => store.list(prefix),
+            Store::S3(store) => store.list(prefix),
+        }
+    }
 
-    #[error("cannot open {path}")]
-    Open { path: String, source: std::io::Error },
+    /// The names of the folders right below `prefix`, in order; none if it does not exist.
+    ///
+    /// # Errors
+    /// As for [`Store::list`].
+    pub fn folders(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        match self {
+            Store::Local(store) => Ok(store.folders(prefix)),
+            Store::S3(store) => store.folders(prefix),
+        }
+    }
 
-    #[error("cannot read {path}")]
-    Read { path: Arc<str>, source: std::io::Error },
+    /// The end of a listed object with its metadata. An object store is asked at once, so that
+    /// several may be under way.
+    pub fn tail(&self, object: &Object) -> PendingTail {
+        match self {
+            Store::Local(store) => PendingTail::local(store.clone(), object.clone()),
+            Store::S3(store) => store.tail(object),
+        }
+    }
 
-    #[error("the source {source_uri} is in an object store, which this version cannot read")]
-    NotLocal { source_uri: String },
+    /// Ranges of an opened object, each as asked for. An object store is asked at once, all ranges
+    /// side by side; local disk is read in [`PendingFetch::wait`].
+    pub fn fetch(&self, object: &Object, ranges: Vec<Range<u64>>) -> PendingFetch {
+        match self {
+            Store::Local(store) => PendingFetch::local(store.clone(), object.clone(), ranges),
+            Store::S3(store) => store.fetch(object, ranges),
+        }
+    }
+
+    /// One range of an opened object, now.
+    ///
+    /// # Errors
+    /// An object that cannot be read, or is no longer the one that was opened.
+    pub fn read(&self, object: &Object, range: Range<u64>) -> Result<Bytes, StoreError> {
+        let path = object.path.clone();
+        let mut fetched = self.fetch(object, vec![range]).wait()?;
+        fetched.pop().ok_or(StoreError::Stopped { path })
+    }
+
+    /// What has gone over the network so far; `None` for local disk.
+    pub fn traffic(&self) -> Option<&Traffic> {
+        match self {
+            Store::Local(_) => None,
+            Store::S3(store) => Some(store.traffic()),
+        }
+    }
 }

@@ -62,8 +62,17 @@ fn object_store() {
             use_ssl: true,
             verify_ssl: true,
             ca_bundle: None,
+            addressing: Addressing::Path,
+            timeout: Duration::from_secs(30),
+            retry_for: Duration::from_secs(180),
         })
     );
+    let flags = ["--s3-ca=/own.pem", "--s3-addressing=virtual", "--s3-timeout=5s"];
+    let s3 = case().env(&[("AWS_CA_BUNDLE", "/ca.pem")]).flags(&flags).ok().input.s3.unwrap();
+    assert_eq!((s3.ca_bundle, s3.addressing), (Some("/own.pem".into()), Addressing::Virtual));
+    assert_eq!(s3.timeout, Duration::from_secs(5));
+    let s3 = case().file("s3: {retry_for: 1min}").ok().input.s3.unwrap();
+    assert_eq!(s3.retry_for, Duration::from_secs(60));
     // A folder needs no keys, and a named source beats a bucket.
     assert_eq!(case().flags(&["--source=/in"]).ok().input.s3, None);
     assert_eq!(case().flags(&["--source=s3://b/p/"]).ok().input.source, "s3://b/p");

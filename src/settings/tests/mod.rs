@@ -97,6 +97,7 @@ fn defaults() {
             layout: layout::koku(),
             org_id: "org1".to_owned(),
             s3: None,
+            strict_duplicates: false,
         },
         from: day("2025-10-01"),
         to: day("2025-10-31"),

@@ -1,0 +1,101 @@
+//! The ends of files: footers, and which uploads they are of.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::discover::Candidate;
+use super::generations::{self, Superseded, Upload, UploadedFile};
+use super::{PlanError, footers};
+use crate::decode::error::InputError;
+use crate::decode::row_group::InputFile;
+use crate::decode::schema::Part;
+use crate::settings::Settings;
+use crate::store::{PendingTail, Store};
+
+/// Ends of files read at once: each is a few tens of KiB at most.
+const AT_ONCE: usize = 128;
+
+/// Reading many footers says how far it is each time it has passed this many.
+const PROGRESS: usize = 10_000;
+
+/// A candidate whose end was read: its footer, or what is wrong with it.
+pub(super) struct OpenedFile {
+    source: usize,
+    part: Part,
+    path: Arc<str>,
+    upload: Option<Upload>,
+    file: Result<InputFile, InputError>,
+}
+
+/// Reads the ends of all candidates, so many at once that an object store's answers overlap.
+pub(super) fn all(
+    store: &Store,
+    candidates: &[Candidate],
+    with_storage: &BTreeSet<usize>,
+) -> Result<Vec<OpenedFile>, PlanError> {
+    let mut files = Vec::with_capacity(candidates.len());
+    for some in candidates.chunks(AT_ONCE) {
+        let pending: Vec<PendingTail> = some.iter().map(|c| store.tail(&c.object)).collect();
+        let opened: Vec<OpenedFile> = pending
+            .into_par_iter()
+            .zip(some)
+            .map(|(pending, c)| {
+                let opened = pending.wait()?;
+                let pod_names = with_storage.contains(&c.source);
+                let file = match footers::read(store, &opened, c.part, pod_names, c.days) {
+                    Ok(file) => Ok(file),
+                    // It may be of an upload that does not count.
+                    Err(PlanError::Input(error)) => Err(error),
+                    Err(error) => return Err(error),
+                };
+                let upload = Upload::read(&opened.metadata);
+                let path = c.object.path.clone();
+                Ok(OpenedFile { source: c.source, part: c.part, path, upload, file })
+            })
+            .collect::<Result<_, PlanError>>()?;
+        files.extend(opened);
+        if candidates.len() > PROGRESS && files.len() % PROGRESS < some.len() {
+            tracing::info!(files = files.len(), of = candidates.len(), "reading footers");
+        }
+    }
+    Ok(files)
+}
+
+type Files = Vec<(usize, InputFile)>;
+
+/// Leaves out the files of superseded uploads.
+pub(super) fn newest(
+    settings: &Settings,
+    opened: Vec<OpenedFile>,
+) -> Result<(Files, Vec<Superseded>), PlanError> {
+    let uploaded: Vec<UploadedFile> = opened
+        .iter()
+        .map(|o| UploadedFile {
+            path: o.path.clone(),
+            source: settings.provider_uuids[o.source],
+            part: o.part,
+            upload: o.upload.clone(),
+        })
+        .collect();
+    let mut files = Vec::with_capacity(opened.len());
+    let mut left_out = Vec::new();
+    for (opened, superseded) in opened.into_iter().zip(generations::superseded(&uploaded)) {
+        match superseded {
+            Some(superseded) => left_out.push(superseded),
+            None => files.push((opened.source, opened.file?)),
+        }
+    }
+    match left_out.first() {
+        Some(example) if settings.input.strict_duplicates => Err(PlanError::Duplicates {
+            files: left_out.len(),
+            example: example.path.clone(),
+            manifest: example.upload.manifest.clone(),
+            hours: example.upload.hours,
+            by: example.by.manifest.clone(),
+            by_hours: example.by.hours,
+        }),
+        _ => Ok((files, left_out)),
+    }
+}
