@@ -7,6 +7,7 @@ use ocp_rollup::commands::{self, exit};
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(flags) => commands::run::run(&flags),
+        Command::Plan(flags) => commands::plan::run(&flags),
         Command::Verify(command) => commands::verify::run(&command),
         Command::Generate(args) => commands::generate::run(args),
     };

@@ -5,6 +5,7 @@
 
 pub mod generate;
 pub mod logging;
+pub mod plan;
 pub mod postgres;
 pub mod run;
 pub mod verify;
@@ -33,6 +34,9 @@ pub enum Command {
     /// Roll up a range of days and replace them in the summary.
     #[command(long_about = run::ABOUT)]
     Run(Box<run::RunFlags>),
+    /// Show what `run` would read, replace and leave out.
+    #[command(long_about = plan::ABOUT)]
+    Plan(Box<plan::PlanFlags>),
     Verify(Box<verify::VerifyCommand>),
     Generate(generate::GenerateArgs),
 }

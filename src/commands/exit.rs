@@ -6,6 +6,7 @@ use crate::pipeline::RunError;
 use crate::plan::PlanError;
 use crate::settings::SettingsError;
 use crate::sink::SinkError;
+use crate::store::StoreError;
 
 pub const DONE: u8 = 0;
 pub const DIFFERENT: u8 = 1;
@@ -15,8 +16,23 @@ pub const INPUT: u8 = 3;
 pub const OUTPUT: u8 = 4;
 pub const INTERRUPTED: u8 = 6;
 
+/// The store's error that made a command fail, if one did.
+pub fn store_error(error: &anyhow::Error) -> Option<&StoreError> {
+    // Errors that only pass another one on hide it from the chain of causes.
+    error
+        .chain()
+        .find_map(|cause| match (cause.downcast_ref(), cause.downcast_ref()) {
+            (Some(RunError::Store(error)), _) | (_, Some(PlanError::Store(error))) => Some(error),
+            _ => None,
+        })
+        .or_else(|| StoreError::find(error.as_ref()))
+}
+
 /// The exit code of a failed command, by the error that says what happened.
 pub fn code(error: &anyhow::Error) -> u8 {
+    if matches!(store_error(error), Some(StoreError::Interrupted)) {
+        return INTERRUPTED;
+    }
     for cause in error.chain() {
         if cause.is::<SettingsError>() {
             return USAGE;
@@ -45,4 +61,41 @@ pub fn code(error: &anyhow::Error) -> u8 {
         }
     }
     INPUT
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use anyhow::Context;
+
+    use super::*;
+    use crate::decode::error::InputError;
+
+    #[test]
+    fn a_stores_error_is_found_wherever_it_stands() {
+        let moved = || StoreError::Changed { path: "p".into() };
+        let page = |error: std::io::Error| InputError::Read { object: "p".into(), source: error };
+        let run: Result<(), RunError> = Err(moved().into());
+        let plan: Result<(), PlanError> = Err(moved().into());
+        let pages: Result<(), RunError> = Err(page(std::io::Error::other(moved())).into());
+        let arrays: Result<(), RunError> =
+            Err(page(std::io::Error::other(Arc::new(moved()))).into());
+        let said: Result<(), anyhow::Error> =
+            Err(PlanError::from(moved())).context("while planning");
+        for error in [
+            anyhow::Error::from(run.unwrap_err()),
+            plan.unwrap_err().into(),
+            pages.unwrap_err().into(),
+            arrays.unwrap_err().into(),
+            said.unwrap_err(),
+        ] {
+            assert!(store_error(&error).is_some_and(StoreError::is_moved), "{error:#}");
+            assert_eq!(code(&error), INPUT);
+        }
+        let interrupted: RunError = StoreError::Interrupted.into();
+        assert_eq!(code(&interrupted.into()), INTERRUPTED);
+        let other: RunError = page(std::io::Error::other("disk")).into();
+        assert!(store_error(&other.into()).is_none());
+    }
 }

@@ -13,11 +13,11 @@ use crate::cli::run::RunFlags;
 use crate::decode::row_group::Reading;
 use crate::lookups::{self, periods};
 use crate::pipeline::{self, Job, Outcome};
-use crate::plan::{Plan, chunks, discover};
-use crate::report::summary;
+use crate::plan::{Plan, PlanError, chunks, discover};
+use crate::report::summary::{self, Summary};
 use crate::settings::{self, ChunkSize, LookupsFrom, Settings, SinkTo, load};
 use crate::sink::{Sink, SinkError, csv::CsvSink, parquet::ParquetSink, postgres::PostgresSink};
-use crate::store::local::LocalStore;
+use crate::store::{Store, StoreError};
 use crate::summary::finish::Tenant;
 
 /// Row groups with more compressed bytes than this are read page by page.
@@ -30,17 +30,31 @@ pub fn run(flags: &RunFlags) -> Result<u8> {
     settled.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let cancelled = super::signals::cancelled()?;
     let started = Instant::now();
-    let rolled = roll_up(&settled.settings, &cancelled)?;
-    print!(
-        "{}",
-        summary::Summary::new(
-            &settled.settings,
-            &rolled.plan,
-            rolled.outcome.as_ref(),
-            started.elapsed()
-        )
-    );
+    let settings = &settled.settings;
+    let store = open_store(settings, &cancelled)?;
+    let rolled = once_more_if_moved(|| roll_up(settings, &store, &cancelled))?;
+    let outcome = rolled.outcome.as_ref();
+    let traffic = store.traffic();
+    print!("{}", Summary::new(settings, &rolled.plan, outcome, traffic, started.elapsed()));
     Ok(exit::DONE)
+}
+
+/// The store of the settled source.
+pub fn open_store(settings: &Settings, cancelled: &Arc<AtomicBool>) -> Result<Store> {
+    Ok(Store::open(&settings.input, cancelled).map_err(PlanError::from)?)
+}
+
+/// Starts over once where an object was replaced or removed between its listing and the last of
+/// its bytes: uploads go on while a run reads. Days that were written are replaced again, by the
+/// rows of the new files.
+pub fn once_more_if_moved<T>(work: impl Fn() -> Result<T>) -> Result<T> {
+    match work() {
+        Err(error) if exit::store_error(&error).is_some_and(StoreError::is_moved) => {
+            tracing::warn!("the input changed while it was read, starting over once: {error:#}");
+            work()
+        }
+        done => done,
+    }
 }
 
 /// A plan, and what came of it: nothing where there was nothing to do.
@@ -50,7 +64,11 @@ pub struct RolledUp {
 }
 
 /// Does the job that the settings describe.
-pub fn roll_up(settings: &Settings, cancelled: &Arc<AtomicBool>) -> Result<RolledUp> {
+pub fn roll_up(
+    settings: &Settings,
+    store: &Store,
+    cancelled: &Arc<AtomicBool>,
+) -> Result<RolledUp> {
     let span = tracing::info_span!(
         "run",
         schema = %settings.postgres.schema,
@@ -59,7 +77,6 @@ pub fn roll_up(settings: &Settings, cancelled: &Arc<AtomicBool>) -> Result<Rolle
         to = %settings.to,
     );
     let _entered = span.enter();
-    let store = LocalStore::new(&settings.input.source).map_err(crate::plan::PlanError::from)?;
     let needs_database =
         settings.sink == SinkTo::Postgres || settings.lookups == LookupsFrom::Postgres;
     let mut client =
@@ -67,14 +84,9 @@ pub fn roll_up(settings: &Settings, cancelled: &Arc<AtomicBool>) -> Result<Rolle
     let tenant = tenant(settings, client.as_mut())?;
     let periods = periods::settle(settings, client.as_mut())?;
 
-    let threads = settings.performance.threads.unwrap_or_else(available_threads);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .thread_name(|i| format!("aggregate-{i}"))
-        .build()
-        .context("cannot start the worker threads; try fewer with --threads")?;
+    let (threads, pool) = worker_threads(settings)?;
     let plan = pool.install(|| {
-        discover::plan(settings, &store, &|provider, month| {
+        discover::plan(settings, store, &|provider, month| {
             periods.get(&(provider, month)).cloned().unwrap_or_default()
         })
     })?;
@@ -82,16 +94,12 @@ pub fn roll_up(settings: &Settings, cancelled: &Arc<AtomicBool>) -> Result<Rolle
     if plan.units.is_empty() {
         return Ok(RolledUp { plan, outcome: None });
     }
-    let rows = match settings.performance.chunk_size {
-        ChunkSize::Auto => chunks::usual_rows(&plan.groups, threads),
-        ChunkSize::Rows(rows) => rows,
-    };
-    let chunks = chunks::cut(&plan.groups, rows);
+    let chunks = chunks::cut(&plan.groups, chunk_rows(settings, &plan, threads));
     let sink = open_sink(settings, client)?;
     let job = Job {
         plan: &plan,
         chunks: &chunks,
-        store: &store,
+        store,
         tenant: &tenant,
         reading: Reading {
             categorical: settings.performance.use_categorical,
@@ -106,6 +114,25 @@ pub fn roll_up(settings: &Settings, cancelled: &Arc<AtomicBool>) -> Result<Rolle
     let outcome = pipeline::run(&job, sink)?;
     summary::warn_of_outcome(&outcome);
     Ok(RolledUp { plan, outcome: Some(outcome) })
+}
+
+/// How many worker threads a run has, and they themselves.
+pub fn worker_threads(settings: &Settings) -> Result<(usize, rayon::ThreadPool)> {
+    let threads = settings.performance.threads.unwrap_or_else(available_threads);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|i| format!("aggregate-{i}"))
+        .build()
+        .context("cannot start the worker threads; try fewer with --threads")?;
+    Ok((threads, pool))
+}
+
+/// How many rows a task aggregates at once.
+pub fn chunk_rows(settings: &Settings, plan: &Plan, threads: usize) -> usize {
+    match settings.performance.chunk_size {
+        ChunkSize::Auto => chunks::usual_rows(&plan.groups, threads),
+        ChunkSize::Rows(rows) => rows,
+    }
 }
 
 fn tenant(settings: &Settings, client: Option<&mut Client>) -> Result<Tenant> {

@@ -25,6 +25,7 @@ use crate::read::bytes::ColumnBytes;
 /// A forward reader of one column chunk through arrays of up to a batch of rows.
 pub struct ArrayColumn {
     reader: ParquetRecordBatchReader,
+    bytes: ColumnBytes,
     place: Place,
     array: ArrayRef,
     at: usize,
@@ -74,6 +75,17 @@ impl Iterator for OneReader {
 
 impl PageIterator for OneReader {}
 
+/// The store's failure, if it is one: the reader passes on only its text.
+fn failed(bytes: &ColumnBytes, place: &Place, source: ParquetError) -> InputError {
+    match bytes.failure() {
+        Some(failure) => InputError::Read {
+            object: place.object.clone(),
+            source: std::io::Error::other(failure),
+        },
+        None => place.damaged(source),
+    }
+}
+
 impl ArrayColumn {
     /// Rows `rows` of leaf column `leaf`, `batch` rows at a time.
     pub fn new(
@@ -90,6 +102,7 @@ impl ArrayColumn {
             RowSelector::skip(rows.start),
             RowSelector::select(rows.len()),
         ]);
+        let failing = bytes.clone();
         let chunk = OneChunk { bytes, metadata: metadata.clone(), row_group: place.row_group };
         let reader = parquet_to_arrow_field_levels(schema, mask, None).and_then(|levels| {
             ParquetRecordBatchReader::try_new_with_row_groups(
@@ -102,11 +115,12 @@ impl ArrayColumn {
         match reader {
             Ok(reader) => Ok(ArrayColumn {
                 reader,
+                bytes: failing,
                 place,
                 array: Arc::new(Int64Array::from(Vec::<i64>::new())),
                 at: 0,
             }),
-            Err(source) => Err(place.damaged(source)),
+            Err(source) => Err(failed(&failing, &place, source)),
         }
     }
 
@@ -118,7 +132,8 @@ impl ArrayColumn {
                     self.at = 0;
                 }
                 Some(Err(source)) => {
-                    return Err(self.place.damaged(ParquetError::ArrowError(source.to_string())));
+                    let source = ParquetError::ArrowError(source.to_string());
+                    return Err(failed(&self.bytes, &self.place, source));
                 }
                 None => {
                     return Err(self.place.value("the column ends before the row group does"));

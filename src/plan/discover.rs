@@ -192,7 +192,11 @@ fn candidates_of(
     Ok(candidates)
 }
 
-fn unknown_provider(settings: &Settings, store: &Store, provider: Uuid) -> Result<PlanError, StoreError> {
+fn unknown_provider(
+    settings: &Settings,
+    store: &Store,
+    provider: Uuid,
+) -> Result<PlanError, StoreError> {
     let template = &settings.input.layout.hourly.pod_usage;
     let matcher = PathMatcher::new(template, &settings.input.org_id, provider, &settings.months());
     let prefix = matcher.prefixes().first().cloned().unwrap_or_default();

@@ -25,9 +25,8 @@ impl Upload {
     /// From user metadata with names in lower case. `None` where the object is additive: without
     /// metadata, or with 0 hours.
     pub fn read(metadata: &BTreeMap<String, String>) -> Option<Self> {
-        let text = |name: &str| {
-            metadata.get(name).map(|text| text.trim()).filter(|text| !text.is_empty())
-        };
+        let text =
+            |name: &str| metadata.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
         let hours = text("reportnumhours")?;
         let hours: f64 = hours.parse().ok().filter(|hours| (1.0..1e6).contains(hours))?;
         let day = text("reportdatestart")?;

@@ -42,6 +42,14 @@ impl ColumnBytes {
         })
     }
 
+    /// What the store said when pages could not be read.
+    pub fn failure(&self) -> Option<Arc<StoreError>> {
+        match self {
+            ColumnBytes::Windowed(object) => object.failure(),
+            ColumnBytes::Fetched { .. } | ColumnBytes::Paged { .. } => None,
+        }
+    }
+
     fn fetched(ranges: &[(u64, Bytes)], start: u64, length: Option<usize>) -> ParquetResult<Bytes> {
         let missing = || ParquetError::EOF(format!("offset {start} lies outside of the column"));
         let next = ranges.partition_point(|&(offset, _)| offset <= start);

@@ -1,11 +1,11 @@
 //! An object read a window at a time: for row groups of an object store too large to hold.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
-use crate::store::{Object, Store};
+use crate::store::{Object, Store, StoreError};
 
 /// What one request brings: many pages, but little beside a memory budget.
 const WINDOW: u64 = 4 * 1024 * 1024;
@@ -18,11 +18,19 @@ pub struct WindowedObject {
     object: Object,
     /// Where it begins, and its bytes.
     window: Mutex<(u64, Bytes)>,
+    /// What the store said when it failed; clones share it. Arrow keeps but the text of an error.
+    failure: Arc<OnceLock<Arc<StoreError>>>,
 }
 
 impl WindowedObject {
     pub fn new(store: Store, object: Object) -> Self {
-        WindowedObject { store, object, window: Mutex::new((0, Bytes::new())) }
+        let window = Mutex::new((0, Bytes::new()));
+        WindowedObject { store, object, window, failure: Arc::default() }
+    }
+
+    /// What the store said when a read of this object failed.
+    pub fn failure(&self) -> Option<Arc<StoreError>> {
+        self.failure.get().cloned()
     }
 
     /// In bytes.
@@ -44,7 +52,9 @@ impl WindowedObject {
             // Let go of the old window first, so that there are never two.
             *window = (start, Bytes::new());
             let to = needed.max(start.saturating_add(WINDOW)).min(end);
-            let bytes = self.store.read(&self.object, start..to).map_err(io::Error::other)?;
+            let bytes = self.store.read(&self.object, start..to).map_err(|error| {
+                io::Error::other(self.failure.get_or_init(|| Arc::new(error)).clone())
+            })?;
             *window = (start, bytes);
         }
         let (from, bytes) = &*window;
@@ -54,6 +64,8 @@ impl WindowedObject {
 
 impl Clone for WindowedObject {
     fn clone(&self) -> Self {
-        WindowedObject::new(self.store.clone(), self.object.clone())
+        let window = Mutex::new((0, Bytes::new()));
+        let (store, object) = (self.store.clone(), self.object.clone());
+        WindowedObject { store, object, window, failure: self.failure.clone() }
     }
 }

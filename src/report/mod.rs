@@ -1,3 +1,5 @@
 //! What a run tells about itself.
 
+pub mod plan;
+pub mod settings;
 pub mod summary;

@@ -7,6 +7,7 @@ use crate::memory::usage;
 use crate::pipeline::Outcome;
 use crate::plan::Plan;
 use crate::settings::{Settings, SinkTo};
+use crate::store::traffic::Traffic;
 
 /// Says what a plan leaves out.
 pub fn warn_of_plan(plan: &Plan) {
@@ -19,6 +20,25 @@ pub fn warn_of_plan(plan: &Plan) {
             "nothing to do for {source} in {month}: no pod files; what the summary holds of it \
              stays as it is (--allow-empty replaces it all the same)"
         );
+    }
+    const MOST: usize = 20;
+    for superseded in plan.superseded.iter().take(MOST) {
+        let (path, source, upload, by) =
+            (&superseded.path, superseded.source, &superseded.upload, &superseded.by);
+        tracing::warn!(
+            %source,
+            %path,
+            "left out {path}: manifest {} has {} hours of {}, manifest {} has {}",
+            upload.manifest,
+            upload.hours,
+            upload.day,
+            by.manifest,
+            by.hours
+        );
+    }
+    if plan.superseded.len() > MOST {
+        let files = plan.superseded.len();
+        tracing::warn!(files, "{files} files of superseded uploads left out in all: see `plan`");
     }
     for (column, files) in &plan.missing_columns {
         tracing::warn!(column, files, "column {column} is missing in {files} files: null there");
@@ -63,6 +83,7 @@ pub struct Summary<'a> {
     settings: &'a Settings,
     plan: &'a Plan,
     outcome: Option<&'a Outcome>,
+    traffic: Option<&'a Traffic>,
     time: Duration,
 }
 
@@ -71,9 +92,10 @@ impl<'a> Summary<'a> {
         settings: &'a Settings,
         plan: &'a Plan,
         outcome: Option<&'a Outcome>,
+        traffic: Option<&'a Traffic>,
         time: Duration,
     ) -> Self {
-        Summary { settings, plan, outcome, time }
+        Summary { settings, plan, outcome, traffic, time }
     }
 }
 
@@ -100,6 +122,10 @@ impl fmt::Display for Summary<'_> {
                 self.plan.groups.len(),
                 self.plan.files
             )?;
+            if !self.plan.superseded.is_empty() {
+                let files = self.plan.superseded.len();
+                writeln!(f, "left out  {files} files of superseded uploads")?;
+            }
             let ignored = counts.rows_outside + self.plan.rows_pruned;
             if ignored + outcome.rows_without_node + counts.rows_without_time > 0 {
                 writeln!(
@@ -121,6 +147,9 @@ impl fmt::Display for Summary<'_> {
                 sink_name(self.settings)
             )?;
         }
+        if let Some(traffic) = self.traffic {
+            self.write_traffic(f, traffic)?;
+        }
         write!(f, "time      {:.2} s", self.time.as_secs_f64())?;
         if let Some(peak) = usage::peak_resident() {
             write!(f, ", peak memory {} MiB", peak / (1024 * 1024))?;
@@ -129,7 +158,37 @@ impl fmt::Display for Summary<'_> {
     }
 }
 
-fn sink_name(settings: &Settings) -> String {
+impl Summary<'_> {
+    fn write_traffic(&self, f: &mut fmt::Formatter<'_>, traffic: &Traffic) -> fmt::Result {
+        let needed: u64 = self.plan.groups.iter().map(|group| group.bytes).sum();
+        write!(f, "fetched   {} in {} requests", size(traffic.bytes()), traffic.requests())?;
+        if needed > 0 {
+            let ratio = traffic.bytes() as f64 / needed as f64;
+            write!(f, ", {ratio:.2} times the {} of the columns", size(needed))?;
+        }
+        writeln!(f)?;
+        let faults: Vec<String> =
+            traffic.faults().map(|(fault, count)| format!("{count} × {fault}")).collect();
+        if !faults.is_empty() {
+            writeln!(f, "retried   {}", faults.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes for people.
+pub fn size(bytes: u64) -> String {
+    const KIB: f64 = 1024.0;
+    match bytes as f64 {
+        b if b < KIB => format!("{bytes} bytes"),
+        b if b < KIB * KIB => format!("{:.1} KiB", b / KIB),
+        b if b < KIB * KIB * KIB => format!("{:.1} MiB", b / (KIB * KIB)),
+        b => format!("{:.1} GiB", b / (KIB * KIB * KIB)),
+    }
+}
+
+/// Where the rows go.
+pub fn sink_name(settings: &Settings) -> String {
     match &settings.sink {
         SinkTo::Postgres => format!(
             "PostgreSQL {}:{}/{}, schema {}",

@@ -91,7 +91,10 @@ impl StoreError {
     /// The store's error among the causes of `error`, also where a reader wrapped it as an I/O
     /// error.
     pub fn find<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e StoreError> {
-        causes(error).find_map(|cause| cause.downcast_ref())
+        causes(error).find_map(|cause| {
+            let shared = || cause.downcast_ref::<Arc<StoreError>>().map(|error| &**error);
+            cause.downcast_ref().or_else(shared)
+        })
     }
 }
 
@@ -103,10 +106,14 @@ fn code_text(code: Option<&str>) -> String {
 pub fn causes<'e>(
     error: &'e (dyn Error + 'static),
 ) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| match error.downcast_ref::<std::io::Error>() {
+    std::iter::successors(Some(error), |error| cause(*error))
+}
+
+fn cause<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    match error.downcast_ref::<std::io::Error>() {
         Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
         None => error.source(),
-    })
+    }
 }
 
 /// The innermost cause of a failed request: those around it repeat its text, or the URL.

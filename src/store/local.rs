@@ -98,9 +98,8 @@ impl LocalStore {
             io::ErrorKind::NotFound => StoreError::Vanished { path: path.clone() },
             _ => StoreError::Open { path: path.to_string(), source },
         })?;
-        let metadata = file
-            .metadata()
-            .map_err(|source| StoreError::Read { path: path.clone(), source })?;
+        let metadata =
+            file.metadata().map_err(|source| StoreError::Read { path: path.clone(), source })?;
         if metadata.len() != object.size || modified(&metadata) != object.modified {
             return Err(StoreError::Changed { path: path.clone() });
         }
@@ -139,8 +138,8 @@ impl LocalStore {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
             Err(source) => return Err(StoreError::Open { path, source }),
         };
-        let facts: BTreeMap<String, Value> = serde_json::from_slice(&text)
-            .map_err(|source| StoreError::Sidecar { path, source })?;
+        let facts: BTreeMap<String, Value> =
+            serde_json::from_slice(&text).map_err(|source| StoreError::Sidecar { path, source })?;
         let text = |value: Value| match value {
             Value::String(text) => Some(text),
             Value::Number(number) => Some(number.to_string()),

@@ -16,9 +16,9 @@ use bytes::Bytes;
 use crate::settings::Input;
 
 pub use error::StoreError;
+use local::LocalStore;
 pub use object::{Object, Opened};
 pub use pending::{PendingFetch, PendingTail};
-use local::LocalStore;
 use s3::S3Store;
 use traffic::Traffic;
 

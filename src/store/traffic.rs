@@ -14,8 +14,8 @@ pub enum Fault {
     Server,
     /// 503 or 429: asked to slow down.
     SlowDown,
-    /// A body that broke off or was too short.
-    Short,
+    /// A body that broke off, was too short, or not what it should be.
+    Broken,
     /// A body of which no more came in time.
     Stalled,
     /// The service that gives credentials failed.
@@ -28,7 +28,7 @@ impl Fault {
         Fault::Timeout,
         Fault::Server,
         Fault::SlowDown,
-        Fault::Short,
+        Fault::Broken,
         Fault::Stalled,
         Fault::Credentials,
     ];
@@ -41,7 +41,7 @@ impl fmt::Display for Fault {
             Fault::Timeout => "no answer in time",
             Fault::Server => "server error",
             Fault::SlowDown => "slow down",
-            Fault::Short => "short body",
+            Fault::Broken => "broken body",
             Fault::Stalled => "stalled body",
             Fault::Credentials => "no credentials",
         })

@@ -1,6 +1,5 @@
 //! The client of a bucket, from settled settings.
 
-use std::env;
 use std::fs;
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::{Certificate, ClientOptions, RetryConfig};
 
 use super::answers::Connector;
-use crate::settings::{Addressing, S3};
+use crate::settings::{Addressing, S3, load};
 use crate::store::StoreError;
 use crate::store::error::Cause;
 
@@ -18,15 +17,9 @@ const CHAIN: &[(&str, AmazonS3ConfigKey)] = &[
     ("AWS_ROLE_ARN", AmazonS3ConfigKey::RoleArn),
     ("AWS_ROLE_SESSION_NAME", AmazonS3ConfigKey::RoleSessionName),
     ("AWS_ENDPOINT_URL_STS", AmazonS3ConfigKey::StsEndpoint),
-    (
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-        AmazonS3ConfigKey::ContainerCredentialsRelativeUri,
-    ),
+    ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", AmazonS3ConfigKey::ContainerCredentialsRelativeUri),
     ("AWS_CONTAINER_CREDENTIALS_FULL_URI", AmazonS3ConfigKey::ContainerCredentialsFullUri),
-    (
-        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-        AmazonS3ConfigKey::ContainerAuthorizationTokenFile,
-    ),
+    ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", AmazonS3ConfigKey::ContainerAuthorizationTokenFile),
     ("AWS_METADATA_ENDPOINT", AmazonS3ConfigKey::MetadataEndpoint),
     ("AWS_IMDSV1_FALLBACK", AmazonS3ConfigKey::ImdsV1Fallback),
     ("AWS_SKIP_SIGNATURE", AmazonS3ConfigKey::SkipSignature),
@@ -68,15 +61,14 @@ pub fn client(bucket: &str, s3: &S3) -> Result<Client, StoreError> {
     }
     builder = match (&s3.access_key, &s3.secret_key) {
         (Some(access), Some(secret)) => {
-            let builder =
-                builder.with_access_key_id(&access.0).with_secret_access_key(&secret.0);
+            let builder = builder.with_access_key_id(&access.0).with_secret_access_key(&secret.0);
             match &s3.session_token {
                 Some(token) => builder.with_token(&token.0),
                 None => builder,
             }
         }
-        _ => CHAIN.iter().fold(builder, |builder, (name, key)| match env::var(name) {
-            Ok(value) if !value.is_empty() => builder.with_config(*key, value),
+        _ => CHAIN.iter().fold(builder, |builder, (name, key)| match load::env(name) {
+            Some(value) if !value.is_empty() => builder.with_config(*key, value),
             _ => builder,
         }),
     };
@@ -107,8 +99,8 @@ fn options(s3: &S3) -> Result<ClientOptions, StoreError> {
         .with_timeout_disabled()
         .with_connect_timeout(CONNECT_TIMEOUT.min(s3.timeout));
     if let Some(path) = &s3.ca_bundle {
-        let pem = fs::read(path)
-            .map_err(|source| StoreError::CaBundle { path: path.clone(), source })?;
+        let pem =
+            fs::read(path).map_err(|source| StoreError::CaBundle { path: path.clone(), source })?;
         let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
         if certificates.is_empty() {
             return Err(StoreError::NoCertificates { path: path.clone() });

@@ -44,6 +44,12 @@ impl Asked<'_> {
         }
         match causes(error).find_map(|e| e.downcast_ref::<HttpError>()) {
             Some(http) => Verdict::Again(transport(http.kind()), Cause::of(error)),
+            // A listing that is no whole XML; but a key that the library cannot take stays so.
+            None if self.object.is_none()
+                && !causes(error).any(|e| e.is::<object_store::path::Error>()) =>
+            {
+                Verdict::Again(Fault::Broken, Cause::of(error))
+            }
             None => Verdict::Fail(StoreError::Answer {
                 action: self.action.to_owned(),
                 source: Cause::of(error),
@@ -133,7 +139,7 @@ fn tls_advice(error: &rustls::Error) -> Option<&'static str> {
 fn transport(kind: HttpErrorKind) -> Fault {
     match kind {
         HttpErrorKind::Timeout => Fault::Timeout,
-        HttpErrorKind::Decode => Fault::Short,
+        HttpErrorKind::Decode => Fault::Broken,
         _ => Fault::Connection,
     }
 }
@@ -181,7 +187,12 @@ mod tests {
             (404, Some("NoSuchKey"), true, "p was removed after it was listed"),
             (412, Some("PreconditionFailed"), true, "p was replaced while it was read"),
             (416, Some("InvalidRange"), true, "p was replaced while it was read"),
-            (403, Some("SignatureDoesNotMatch"), true, "403 (SignatureDoesNotMatch); check the keys"),
+            (
+                403,
+                Some("SignatureDoesNotMatch"),
+                true,
+                "403 (SignatureDoesNotMatch); check the keys",
+            ),
             (403, None, true, "cannot read p: the store answered 403; check the keys"),
             (403, Some("RequestTimeTooSkewed"), true, "set the clock"),
             (301, Some("PermanentRedirect"), true, "check the region"),

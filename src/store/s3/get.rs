@@ -45,8 +45,11 @@ impl Inner {
         let action = format!("read {}", object.path);
         let key = self.key(&object.path, &action)?;
         let attempt = || async {
-            // Stores differ in what they answer to a suffix longer than the object.
-            let range = (object.size > TAIL).then_some(GetRange::Suffix(TAIL));
+            // By range even where that is all of it: the answer then says how long the object is,
+            // so that a body cut short does not pass for a shorter object. Not every store takes a
+            // suffix longer than the object.
+            let length = object.size.min(TAIL);
+            let range = (length > 0).then_some(GetRange::Suffix(length));
             let options = GetOptions { range, extensions: for_bucket(), ..GetOptions::default() };
             let result = self.request(self.client.get_opts(&key, options)).await?;
             let opened = Object {
@@ -120,13 +123,13 @@ impl Inner {
                 Err(_) => return Err(Failure::Fault(Fault::Stalled, self.silence())),
                 Ok(None) => break,
                 Ok(Some(Err(error))) => {
-                    return Err(Failure::Fault(Fault::Short, Cause::of(&error).to_string()));
+                    return Err(Failure::Fault(Fault::Broken, Cause::of(&error).to_string()));
                 }
                 Ok(Some(Ok(bytes))) => {
                     self.traffic.count_bytes(bytes.len() as u64);
                     if (body.len() + bytes.len()) as u64 > length {
                         let text = format!("more than the {length} bytes asked for");
-                        return Err(Failure::Fault(Fault::Short, text));
+                        return Err(Failure::Fault(Fault::Broken, text));
                     }
                     body.extend_from_slice(&bytes);
                 }
@@ -134,7 +137,7 @@ impl Inner {
         }
         if (body.len() as u64) < length {
             let text = format!("{} of {length} bytes", body.len());
-            return Err(Failure::Fault(Fault::Short, text));
+            return Err(Failure::Fault(Fault::Broken, text));
         }
         Ok(body.freeze())
     }

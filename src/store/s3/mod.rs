@@ -106,9 +106,8 @@ impl S3Store {
     pub(super) fn list(&self, prefix: &str) -> Result<Vec<Object>, StoreError> {
         let prefix = format!("{}{prefix}", self.inner.root);
         let inner = self.inner.clone();
-        let mut objects = self
-            .spawn(prefix.as_str().into(), async move { inner.list(&prefix).await })
-            .wait()?;
+        let mut objects =
+            self.spawn(prefix.as_str().into(), async move { inner.list(&prefix).await }).wait()?;
         objects.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         Ok(objects)
     }

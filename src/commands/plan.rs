@@ -1,0 +1,39 @@
+//! `plan`: what `run` would do.
+
+use std::io::{BufWriter, Write};
+
+use anyhow::{Context, Result};
+
+use super::run::{chunk_rows, once_more_if_moved, open_store, worker_threads};
+use super::{exit, logging};
+use crate::cli::plan::PlanFlags;
+use crate::plan::discover::{self, MonthMeta};
+use crate::report::plan::PlanReport;
+use crate::settings::{self, load};
+
+pub fn run(flags: &PlanFlags) -> Result<u8> {
+    let config = load::config(&flags.run.config)?;
+    let settled = settings::settle(&flags.run, &load::env, config.as_ref(), load::today())?;
+    let settings = &settled.settings;
+    logging::start(&settings.logging);
+    settled.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let cancelled = super::signals::cancelled()?;
+    let store = open_store(settings, &cancelled)?;
+    let (threads, pool) = worker_threads(settings)?;
+    let plan = once_more_if_moved(|| {
+        // What the rows would carry does not change what is read.
+        let meta = |_, _| MonthMeta::default();
+        Ok(pool.install(|| discover::plan(settings, &store, &meta))?)
+    })?;
+    let report = PlanReport::new(settings, &plan, chunk_rows(settings, &plan, threads), threads);
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let written = if flags.json {
+        serde_json::to_writer_pretty(&mut out, &report.json())
+            .map_err(std::io::Error::from)
+            .and_then(|()| writeln!(out))
+    } else {
+        write!(out, "{report}")
+    };
+    written.and_then(|()| out.flush()).context("cannot write the plan to standard output")?;
+    Ok(exit::DONE)
+}

@@ -1,0 +1,147 @@
+//! Settled settings by their keys in the config file, without secrets.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use crate::settings::keys::{self, Key};
+use crate::settings::{
+    Addressing, ChunkSize, FanOut, Layout, LookupsFrom, NullRules, PodSource, S3, Secret, Settings,
+    SinkTo, SslMode,
+};
+
+/// Keys and values in the order of the config file; only those that count for this run.
+pub fn shown(settings: &Settings) -> Vec<(&'static str, String)> {
+    let mut shown = Vec::new();
+    let mut add = |key: &Key, value: String| shown.push((key.path, value));
+    let input = &settings.input;
+    add(&keys::SOURCE, input.source.clone());
+    add(&keys::LAYOUT, templates(&input.layout));
+    add(&keys::STRICT_DUPLICATES, switch(input.strict_duplicates));
+    add(&keys::ORG_ID, input.org_id.clone());
+    let providers: Vec<String> = settings.provider_uuids.iter().map(ToString::to_string).collect();
+    add(&keys::PROVIDER_UUID, providers.join(","));
+    add(&keys::CLUSTER_ID, or(settings.cluster_id.as_ref(), "not given"));
+    add(&keys::CLUSTER_ALIAS, or(settings.cluster_alias.as_ref(), "not given"));
+    add(&keys::FROM, settings.from.to_string());
+    add(&keys::TO, settings.to.to_string());
+    add(&keys::REPORT_PERIOD_ID, or(settings.report_period_id.as_ref(), "not given"));
+    if let Some(s3) = &input.s3 {
+        add_s3(s3, &mut add);
+    }
+    add(
+        &keys::LOOKUPS,
+        match &settings.lookups {
+            LookupsFrom::Postgres => "postgres".to_owned(),
+            LookupsFrom::Directory(folder) => folder.display().to_string(),
+        },
+    );
+    add(
+        &keys::SINK,
+        match &settings.sink {
+            SinkTo::Postgres => "postgres".to_owned(),
+            SinkTo::Csv(path) => format!("csv:{}", path.display()),
+            SinkTo::Parquet(path) => format!("parquet:{}", path.display()),
+        },
+    );
+    if settings.sink == SinkTo::Postgres || settings.lookups == LookupsFrom::Postgres {
+        let postgres = &settings.postgres;
+        add(&keys::DB_HOST, postgres.host.clone());
+        add(&keys::DB_PORT, postgres.port.to_string());
+        add(&keys::DB_NAME, postgres.database.clone());
+        add(&keys::DB_USER, postgres.user.clone());
+        add(&keys::DB_PASSWORD, secret(postgres.password.as_ref()));
+        add(&keys::DB_SCHEMA, postgres.schema.clone());
+        add(&keys::DB_SSLMODE, sslmode(postgres.sslmode).to_owned());
+        add(&keys::DB_SSLROOTCERT, file(postgres.sslrootcert.as_deref()));
+    }
+    let aggregation = settings.aggregation;
+    add(
+        &keys::POD_SOURCE,
+        match aggregation.pod_source {
+            PodSource::Hourly => "hourly".to_owned(),
+            PodSource::Daily => "daily".to_owned(),
+        },
+    );
+    add(
+        &keys::FAN_OUT,
+        match aggregation.fan_out {
+            FanOut::Koku => "koku".to_owned(),
+            FanOut::Collapse => "collapse".to_owned(),
+        },
+    );
+    add(
+        &keys::NULL_RULES,
+        match aggregation.null_rules {
+            NullRules::SelfHosted => "self_hosted".to_owned(),
+            NullRules::Trino => "trino".to_owned(),
+        },
+    );
+    let performance = &settings.performance;
+    add(&keys::USE_STREAMING, switch(performance.use_streaming));
+    add(
+        &keys::CHUNK_SIZE,
+        match performance.chunk_size {
+            ChunkSize::Auto => "auto".to_owned(),
+            ChunkSize::Rows(rows) => rows.to_string(),
+        },
+    );
+    add(&keys::USE_CATEGORICAL, switch(performance.use_categorical));
+    add(&keys::COLUMN_FILTERING, switch(performance.column_filtering));
+    add(&keys::MAX_WORKERS, or(performance.threads.as_ref(), "auto"));
+    add(&keys::MEMORY_LIMIT, or(performance.memory_limit.as_ref(), "auto"));
+    add(&keys::ALLOW_EMPTY, switch(settings.allow_empty));
+    shown
+}
+
+fn add_s3(s3: &S3, add: &mut impl FnMut(&Key, String)) {
+    add(&keys::S3_ENDPOINT, or(s3.endpoint.as_ref(), "AWS"));
+    add(&keys::S3_ACCESS_KEY, secret(s3.access_key.as_ref()));
+    add(&keys::S3_SECRET_KEY, secret(s3.secret_key.as_ref()));
+    add(&keys::S3_SESSION_TOKEN, secret(s3.session_token.as_ref()));
+    add(&keys::S3_REGION, s3.region.clone());
+    add(&keys::S3_USE_SSL, switch(s3.use_ssl));
+    add(&keys::S3_VERIFY_SSL, switch(s3.verify_ssl));
+    add(&keys::S3_CA_BUNDLE, file(s3.ca_bundle.as_deref()));
+    add(
+        &keys::S3_ADDRESSING,
+        match s3.addressing {
+            Addressing::Path => "path".to_owned(),
+            Addressing::Virtual => "virtual".to_owned(),
+        },
+    );
+    add(&keys::S3_TIMEOUT, format!("{}s", s3.timeout.as_secs_f64()));
+    add(&keys::S3_RETRY_FOR, format!("{}s", s3.retry_for.as_secs_f64()));
+}
+
+fn templates(layout: &Layout) -> String {
+    match &layout.daily {
+        Some(daily) => format!("{} and {}", layout.hourly.pod_usage, daily.pod_usage),
+        None => layout.hourly.pod_usage.clone(),
+    }
+}
+
+fn switch(on: bool) -> String {
+    if on { "on".to_owned() } else { "off".to_owned() }
+}
+
+fn or(value: Option<&impl Display>, otherwise: &str) -> String {
+    value.map_or_else(|| otherwise.to_owned(), ToString::to_string)
+}
+
+fn file(path: Option<&Path>) -> String {
+    or(path.map(Path::display).as_ref(), "of the system")
+}
+
+fn secret(secret: Option<&Secret>) -> String {
+    if secret.is_some() { "***".to_owned() } else { "none".to_owned() }
+}
+
+fn sslmode(mode: SslMode) -> &'static str {
+    match mode {
+        SslMode::Disable => "disable",
+        SslMode::Prefer => "prefer",
+        SslMode::Require => "require",
+        SslMode::VerifyCa => "verify-ca",
+        SslMode::VerifyFull => "verify-full",
+    }
+}

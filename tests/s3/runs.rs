@@ -1,0 +1,152 @@
+//! Whole runs: the same rows as from local disk, or a clear refusal.
+
+use crate::common::s3::{ACCESS, BUCKET, S3Server, SECRET, other_authority};
+use crate::common::tree::{Program, Tree, local_rows};
+
+#[test]
+fn rows_are_those_of_local_disk() {
+    let tree = Tree::new(1);
+    let expected = local_rows(&tree, &tree.path());
+    let plain = S3Server::plain();
+    plain.fill(&tree.path(), "");
+    plain.fill(&tree.path(), "some/prefix");
+    let tls = S3Server::tls();
+    tls.fill(&tree.path(), "");
+
+    let ended = Program::on_s3("run", &tree, &plain.url()).end();
+    assert!(ended.stdout.contains("\nfetched "), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("\nretried "), "{}", ended.stdout);
+    assert!(ended.rows() == expected);
+
+    let below = Program::new("run", &tree, &format!("s3://{BUCKET}/some/prefix"))
+        .env("AWS_ENDPOINT_URL", &plain.url())
+        .env("AWS_ACCESS_KEY_ID", ACCESS)
+        .env("AWS_SECRET_ACCESS_KEY", SECRET);
+    assert!(below.end().rows() == expected);
+
+    let ca = tls.ca.clone().unwrap();
+    let secure = || Program::on_s3("run", &tree, &tls.url());
+    assert!(secure().flag("--s3-ca", &ca).end().rows() == expected);
+    assert!(secure().env("AWS_CA_BUNDLE", ca.to_str().unwrap()).end().rows() == expected);
+
+    // The baseline reads every column, as arrays.
+    for flags in [["--categorical", "off"], ["--column-filtering", "off"]] {
+        let run = Program::on_s3("run", &tree, &plain.url()).flag(flags[0], flags[1]);
+        assert!(run.end().rows() == expected, "{flags:?}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_store_is_said_at_once() {
+    let tree = Tree::new(1);
+    let (plain, tls) = (S3Server::plain(), S3Server::tls());
+    plain.fill(&tree.path(), "");
+    let on = |url: &str| Program::on_s3("run", &tree, url).flag("--s3-retry-for", "60s");
+
+    on(&plain.url()).env("S3_SECRET", "wrong").end().refused("check the keys");
+    on(&plain.url()).env("S3_ACCESS_KEY", "WRONG").end().refused("check the keys");
+    Program::new("run", &tree, "s3://elsewhere")
+        .env("S3_ENDPOINT", &plain.url())
+        .env("S3_ACCESS_KEY", ACCESS)
+        .env("S3_SECRET", SECRET)
+        .end()
+        .refused("there is no bucket elsewhere at http://localhost:");
+
+    on(&tls.url()).end().refused("name the authorities with --s3-ca");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("other.pem");
+    std::fs::write(&file, other_authority()).unwrap();
+    on(&tls.url()).flag("--s3-ca", &file).end().refused("name the authorities with --s3-ca");
+    std::fs::write(&file, "no certificate").unwrap();
+    on(&tls.url()).flag("--s3-ca", &file).end().refused("holds no certificate");
+    std::fs::remove_file(&file).unwrap();
+    on(&tls.url()).flag("--s3-ca", &file).end().refused("cannot read the certificates");
+
+    // In the clear only where that was asked for: by the scheme, or by s3.use_ssl.
+    let bare = format!("localhost:{}", plain.address.port());
+    on(&bare).end().refused("does not speak TLS");
+}
+
+#[test]
+fn a_bare_host_in_the_clear_where_the_file_says_so() {
+    let tree = Tree::new(1);
+    let plain = S3Server::plain();
+    plain.fill(&tree.path(), "");
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.yaml");
+    std::fs::write(&config, "s3: {use_ssl: false}\n").unwrap();
+    let bare = format!("localhost:{}", plain.address.port());
+    let rows = Program::on_s3("run", &tree, &bare).flag("--config", &config).end().rows();
+    assert!(rows == local_rows(&tree, &tree.path()));
+}
+
+#[test]
+fn a_server_that_is_down_is_given_up_in_time() {
+    let tree = Tree::new(1);
+    let server = S3Server::plain();
+    let url = server.url();
+    drop(server);
+    let ended = Program::on_s3("run", &tree, &url).flag("--s3-retry-for", "700ms").end();
+    ended.refused("failed connection at each of ");
+    assert!(ended.stderr.contains("--s3-retry-for"), "{}", ended.stderr);
+}
+
+#[test]
+fn without_keys_or_a_role_the_ways_to_give_them_are_named() {
+    let tree = Tree::new(1);
+    let server = S3Server::plain();
+    let program = Program::new("run", &tree, &format!("s3://{BUCKET}"))
+        .env("S3_ENDPOINT", &server.url())
+        // Of this machine, so that nothing elsewhere is asked.
+        .env("AWS_METADATA_ENDPOINT", "http://localhost:9");
+    program.end().refused("give S3_ACCESS_KEY and S3_SECRET");
+}
+
+#[test]
+fn an_unknown_provider_is_told_which_there_are() {
+    let tree = Tree::new(1);
+    let server = S3Server::plain();
+    server.fill(&tree.path(), "");
+    let other = "00000000-0000-0000-0000-000000000001";
+    let ended = Program::on_s3("run", &tree, &server.url())
+        .env("OCP_PROVIDER_UUID", other)
+        .without("--provider-uuid")
+        .end();
+    ended.refused(&format!("source={}", ocp_rollup::generate::PROVIDER_UUID));
+}
+
+#[test]
+fn a_plan_reads_footers_only_and_keeps_secrets() {
+    let tree = Tree::new(1);
+    let server = S3Server::plain();
+    server.fill(&tree.path(), "");
+    let text = Program::on_s3("plan", &tree, &server.url()).end();
+    assert_eq!(text.code, Some(0), "{}", text.stderr);
+    assert!(!text.left_behind);
+    for line in
+        ["s3.secret_key                  ***", "2025-10-01  node_labels", "Left out\n  nothing"]
+    {
+        assert!(text.stdout.contains(line), "no {line:?} in: {}", text.stdout);
+    }
+    assert!(!text.stdout.contains(ACCESS));
+
+    let json = Program::on_s3("plan", &tree, &server.url()).switch("--json").end();
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(json["total"]["days"], 2);
+    assert_eq!(json["total"]["files"], 16);
+    assert_eq!(json["days"][1]["date"], "2025-10-02");
+    let pods = &json["days"][1]["input"][3];
+    assert_eq!((&pods["type"], &pods["files"]), (&"pod_usage".into(), &2.into()));
+    let rows = |part: &serde_json::Value| part["rows"].as_u64().unwrap();
+    let all: u64 = json["days"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|day| day["input"].as_array().unwrap())
+        .map(rows)
+        .sum();
+    assert_eq!(json["total"]["rows"].as_u64(), Some(all));
+    let read = Program::on_s3("run", &tree, &server.url()).end().stdout;
+    assert!(read.contains(&format!("read      {all} rows in ")), "{read}");
+    assert_eq!(json["settings"]["s3.access_key"], "***");
+}
