@@ -85,7 +85,7 @@ pub fn roll_up(settings: &Settings, cancelled: &Arc<AtomicBool>) -> Result<Rolle
     if plan.units.is_empty() {
         return Ok(RolledUp { plan, outcome: None });
     }
-    let fixed = plan.footer_bytes() + sink_bytes(&settings.sink);
+    let fixed = sink_bytes(&settings.sink);
     let shares = budget.shares(threads as u64, plan.decode_bytes(), fixed)?;
     let pool = if shares.threads < threads {
         tracing::info!("{} threads instead of {threads}, for lack of memory", shares.threads);
