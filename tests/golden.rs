@@ -134,7 +134,8 @@ fn the_same_bytes_in_every_combination() {
     let ways = ways();
     assert_eq!(ways.len(), 72);
     // Two months; several nodes, claims and label changes; shared volumes.
-    let full = ["golden/ocp_report_7", "golden/ocp_report_advanced", "extra/adv_c_shared_pvc"];
+    let full =
+        ["golden/ocp_report_7", "golden/ocp_report_advanced", "golden_extra/adv_c_shared_pvc"];
     each(|scenario| {
         let full = full.contains(&scenario.name.as_str());
         if full { same_bytes(scenario, &ways) } else { Ok(()) }

@@ -38,8 +38,11 @@ pub struct Run {
 /// The scenarios of the repository, and those beside it where they are there.
 pub fn scenarios() -> Vec<Scenario> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let own = read(&root.join("tests/golden"));
-    assert_eq!(own.len(), 18, "tests/golden is complete");
+    let own: Vec<Scenario> = ["tests/golden", "tests/golden_extra"]
+        .iter()
+        .flat_map(|set| read(&root.join(set)))
+        .collect();
+    assert_eq!(own.len(), 18 + 5, "the scenarios of the repository are complete");
     #[expect(clippy::disallowed_methods, reason = "where test data lie is no setting of a run")]
     let more = std::env::var_os(MORE).map_or_else(|| root.join("../shared/golden"), PathBuf::from);
     let more = ["iqe", "poc", "extra"].iter().flat_map(|set| read(&more.join(set)));
