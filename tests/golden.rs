@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::process::Command;
+
 use common::golden::{Scenario, report, scenarios};
 use common::multiset::{Rows, compare};
 use rayon::prelude::*;
@@ -81,6 +83,24 @@ fn nulls_follow_trino_where_asked() {
         }
         Ok(())
     });
+}
+
+/// Capacity comes from hourly files: without them it would be 0, and all usage too much.
+#[test]
+fn daily_pods_without_hourly_ones_are_refused() {
+    let mut scenario = scenarios().swap_remove(0);
+    let folder = tempfile::tempdir().unwrap();
+    let tree = scenario.folder.join("parquet");
+    let status = Command::new("cp").arg("-r").arg(tree).arg(folder.path()).status().unwrap();
+    assert!(status.success());
+    let account = &scenario.params.schema;
+    let hourly = folder.path().join("parquet/data/parquet").join(account).join("OCP/pod_usage");
+    std::fs::remove_dir_all(hourly).unwrap();
+    scenario.tree = folder.path().join("parquet");
+    let error = csv(&scenario, &["--pod-source", "daily"]).unwrap_err();
+    for part in ["Some(3)", &scenario.params.source_uuid, "2025-10", "hourly"] {
+        assert!(error.contains(part), "{part} in {error}");
+    }
 }
 
 /// How a run is done, not what it does.

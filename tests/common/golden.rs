@@ -15,6 +15,8 @@ pub struct Scenario {
     /// The folder's last two parts.
     pub name: String,
     pub folder: PathBuf,
+    /// What holds `data/`.
+    pub tree: PathBuf,
     pub params: Params,
 }
 
@@ -62,6 +64,7 @@ fn read(folder: &Path) -> Vec<Scenario> {
             Scenario {
                 name: format!("{}/{}", part(folder.parent().unwrap()), part(&folder)),
                 params: serde_json::from_slice(&params).unwrap(),
+                tree: folder.join("parquet"),
                 folder,
             }
         })
@@ -80,7 +83,7 @@ impl Scenario {
         let (first, last) = (&self.params.runs[0], &self.params.runs[self.params.runs.len() - 1]);
         let mut command = Command::new(env!("CARGO_BIN_EXE_ocp-rollup"));
         command.env_clear().arg("run");
-        command.arg("--source").arg(self.folder.join("parquet"));
+        command.arg("--source").arg(&self.tree);
         command.args(["--org-id", &self.params.schema]);
         command.args(["--provider-uuid", &self.params.source_uuid]);
         command.args(["--from", &first.start_date, "--to", &last.end_date]);
