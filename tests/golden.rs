@@ -150,6 +150,18 @@ fn every_way_to_run_gives_the_same_bytes() {
 }
 
 #[test]
+fn days_that_went_to_disk_give_the_same_bytes() {
+    let spilled = [
+        vec![],
+        vec!["--force-spill", "1"],
+        vec!["--force-spill", "1", "--threads", "7", "--chunk-rows", "17"],
+        vec!["--force-spill", "3", "--threads", "2", "--chunk-rows", "17", "--categorical", "off"],
+        vec!["--force-spill", "5", "--streaming", "off"],
+    ];
+    each(|scenario| same_bytes(scenario, &spilled));
+}
+
+#[test]
 fn the_same_bytes_in_every_combination() {
     let ways = ways();
     assert_eq!(ways.len(), 72);
