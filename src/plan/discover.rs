@@ -51,6 +51,10 @@ pub fn plan(
                 skipped.push(Skipped { source: provider, month, other_files });
                 continue;
             }
+            let has = |part| found.iter().filter(of_month).any(|c| c.part == part);
+            if has(Part::DailyPods) && !has(Part::Capacity) {
+                return Err(PlanError::NoCapacity { provider, month });
+            }
             let facts = meta(provider, month);
             let from = settings.from.max(month.first_day());
             for date in days(from, settings.to.min(month.last_day())) {
