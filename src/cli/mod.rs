@@ -3,6 +3,7 @@
 //! A flag that was not given stays `None`, so that [`crate::settings::settle`] can look for the
 //! value in the environment and the config file before it takes the default.
 
+pub mod demo;
 pub mod generate;
 pub mod logging;
 pub mod postgres;
@@ -35,6 +36,7 @@ pub enum Command {
     Run(Box<run::RunFlags>),
     Verify(Box<verify::VerifyCommand>),
     Generate(generate::GenerateArgs),
+    Demo(demo::DemoArgs),
 }
 
 /// The flag that names the config file; shared by every subcommand that settles settings.
