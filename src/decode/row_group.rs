@@ -133,7 +133,7 @@ pub fn add_rows(
                     Some(state) => {
                         reader.check_promise(segment, day)?;
                         let times = std::mem::take(&mut buffers.times);
-                        reader.add(&times[at..at + step], day, state, buffers, &mut counts)?;
+                        reader.add(&times[at..at + step], state, buffers, &mut counts)?;
                         buffers.times = times;
                     }
                     None => {
@@ -236,7 +236,6 @@ impl<'t> Reader<'t> {
     fn add(
         &mut self,
         times: &[i64],
-        day: i64,
         state: &mut Partial,
         buffers: &mut Buffers,
         counts: &mut Counts,
@@ -247,8 +246,8 @@ impl<'t> Reader<'t> {
             Part::NodeLabels | Part::NamespaceLabels => {
                 let rows = &mut buffers.labels;
                 fill_intervals(times, &mut rows.interval);
-                self.names(1, count, day, state, &mut rows.owner)?;
-                self.labels(2, count, day, state, &mut rows.labels)?;
+                self.names(1, count, state, &mut rows.owner)?;
+                self.labels(2, count, state, &mut rows.labels)?;
                 match self.part {
                     Part::NodeLabels => state.node_labels.add(rows),
                     _ => state.namespace_labels.add(rows),
@@ -256,30 +255,30 @@ impl<'t> Reader<'t> {
             }
             Part::Storage => {
                 let rows = &mut buffers.storage;
-                self.names(1, count, day, state, &mut rows.namespace)?;
-                self.names(2, count, day, state, &mut rows.pod)?;
-                self.names(3, count, day, state, &mut rows.claim)?;
-                self.names(4, count, day, state, &mut rows.volume)?;
-                self.names(5, count, day, state, &mut rows.storageclass)?;
-                self.names(6, count, day, state, &mut rows.csi_volume_handle)?;
-                self.labels(7, count, day, state, &mut rows.volume_labels)?;
-                self.labels(8, count, day, state, &mut rows.claim_labels)?;
+                self.names(1, count, state, &mut rows.namespace)?;
+                self.names(2, count, state, &mut rows.pod)?;
+                self.names(3, count, state, &mut rows.claim)?;
+                self.names(4, count, state, &mut rows.volume)?;
+                self.names(5, count, state, &mut rows.storageclass)?;
+                self.names(6, count, state, &mut rows.csi_volume_handle)?;
+                self.labels(7, count, state, &mut rows.volume_labels)?;
+                self.labels(8, count, state, &mut rows.claim_labels)?;
                 self.numbers(count, &mut rows.numbers, counts)?;
                 state.storage.add(rows);
             }
             Part::Pods | Part::DailyPods => {
                 let rows = &mut buffers.pods;
                 fill_intervals(times, &mut rows.interval);
-                self.names(1, count, day, state, &mut rows.namespace)?;
-                self.names(2, count, day, state, &mut rows.node)?;
-                self.names(3, count, day, state, &mut rows.resource_id)?;
+                self.names(1, count, state, &mut rows.namespace)?;
+                self.names(2, count, state, &mut rows.node)?;
+                self.names(3, count, state, &mut rows.resource_id)?;
                 rows.pod.clear();
                 let mut labels = 4;
                 if self.has_pod_names {
-                    self.names(4, count, day, state, &mut rows.pod)?;
+                    self.names(4, count, state, &mut rows.pod)?;
                     labels = 5;
                 }
-                self.labels(labels, count, day, state, &mut rows.labels)?;
+                self.labels(labels, count, state, &mut rows.labels)?;
                 let numbers = self.wanted - self.numbers_from;
                 self.numbers(count, &mut rows.numbers[..numbers], counts)?;
                 state.rows_without_node += state.pods.add(rows, &state.texts, null_rules);
@@ -291,7 +290,7 @@ impl<'t> Reader<'t> {
             Part::Capacity => {
                 let rows = &mut buffers.pods;
                 fill_intervals(times, &mut rows.interval);
-                self.names(1, count, day, state, &mut rows.node)?;
+                self.names(1, count, state, &mut rows.node)?;
                 self.numbers(count, &mut rows.numbers[10..], counts)?;
                 state.capacity.add(rows);
             }
@@ -306,15 +305,14 @@ impl<'t> Reader<'t> {
         &mut self,
         column: usize,
         count: usize,
-        day: i64,
         state: &mut Partial,
         out: &mut Vec<TextId>,
     ) -> Result<(), InputError> {
         out.clear();
-        let texts = &mut state.texts;
+        let (id, texts) = (state.id, &mut state.texts);
         self.columns[column].texts(
             count,
-            day as i32,
+            id,
             TextId::NULL,
             &mut |bytes, place| match std::str::from_utf8(bytes) {
                 Ok(text) => Ok(texts.intern(text)),
@@ -328,16 +326,16 @@ impl<'t> Reader<'t> {
         &mut self,
         column: usize,
         count: usize,
-        day: i64,
         state: &mut Partial,
         out: &mut Vec<SetId>,
     ) -> Result<(), InputError> {
         out.clear();
         let none = Partial::no_labels(self.tenant.null_rules);
         let keys = &self.tenant.keys;
+        let id = state.id;
         self.columns[column].texts(
             count,
-            day as i32,
+            id,
             none,
             &mut |bytes, place| {
                 if bytes.is_empty() {

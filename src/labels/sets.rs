@@ -26,7 +26,7 @@ pub struct LabelSets {
     flat: Vec<(KeyId, u32)>,
     ends: Vec<usize>,
     table: HashTable<u32>,
-    scratch: Vec<(KeyId, u32)>,
+    pub(crate) scratch: Vec<(KeyId, u32)>,
 }
 
 impl Default for LabelSets {
@@ -92,22 +92,8 @@ impl LabelSets {
         })
     }
 
-    /// Takes over a set of another table whose values `value_of` translates.
-    pub fn adopt(
-        &mut self,
-        pairs: &[(u32, u32)],
-        mut value_of: impl FnMut(TextId) -> TextId,
-    ) -> SetId {
-        self.scratch.clear();
-        for &(key, value) in pairs {
-            let value = TextId(value);
-            let value = if value.is_null() { value } else { value_of(value) };
-            self.scratch.push((key, value.0));
-        }
-        self.intern_scratch()
-    }
-
-    fn intern_scratch(&mut self) -> SetId {
+    /// The set of the pairs in `scratch`, which are sorted by key without repeats.
+    pub(crate) fn intern_scratch(&mut self) -> SetId {
         let wanted = &self.scratch[..];
         let (flat, ends) = (&self.flat, &self.ends);
         let hash = hash_pairs(wanted);
