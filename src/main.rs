@@ -10,6 +10,7 @@ fn main() -> ExitCode {
         Command::Plan(flags) => commands::plan::run(&flags),
         Command::Verify(command) => commands::verify::run(&command),
         Command::Generate(args) => commands::generate::run(args),
+        Command::Demo(args) => commands::demo::run(args),
     };
     match done {
         Ok(code) => ExitCode::from(code),

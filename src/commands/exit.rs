@@ -1,7 +1,10 @@
 //! Exit codes.
 
+use crate::demo::DemoError;
+use crate::generate::GenerateError;
 use crate::lookups::LookupsError;
 use crate::lookups::periods::PeriodError;
+use crate::memory::shares::TooSmall;
 use crate::pipeline::RunError;
 use crate::plan::PlanError;
 use crate::settings::SettingsError;
@@ -14,6 +17,7 @@ pub const USAGE: u8 = 2;
 pub const INPUT: u8 = 3;
 /// The database, or the file that was to be written.
 pub const OUTPUT: u8 = 4;
+pub const MEMORY: u8 = 5;
 pub const INTERRUPTED: u8 = 6;
 
 /// The store's error that made a command fail, if one did.
@@ -22,7 +26,8 @@ pub fn store_error(error: &anyhow::Error) -> Option<&StoreError> {
     error
         .chain()
         .find_map(|cause| match (cause.downcast_ref(), cause.downcast_ref()) {
-            (Some(RunError::Store(error)), _) | (_, Some(PlanError::Store(error))) => Some(error),
+            (Some(RunError::Read(PlanError::Store(error))), _)
+            | (_, Some(PlanError::Store(error))) => Some(error),
             _ => None,
         })
         .or_else(|| StoreError::find(error.as_ref()))
@@ -34,6 +39,9 @@ pub fn code(error: &anyhow::Error) -> u8 {
         return INTERRUPTED;
     }
     for cause in error.chain() {
+        if cause.is::<TooSmall>() {
+            return MEMORY;
+        }
         if cause.is::<SettingsError>() {
             return USAGE;
         }
@@ -51,10 +59,16 @@ pub fn code(error: &anyhow::Error) -> u8 {
         }
         if let Some(error) = cause.downcast_ref::<RunError>() {
             return match error {
-                RunError::Store(_) | RunError::Input(_) => INPUT,
-                RunError::Sink(_) => OUTPUT,
+                RunError::Read(_) | RunError::Input(_) => INPUT,
+                RunError::Sink(_) | RunError::Spill(_) => OUTPUT,
                 RunError::Interrupted => INTERRUPTED,
             };
+        }
+        if let Some(error) = cause.downcast_ref::<GenerateError>() {
+            return if error.is_usage() { USAGE } else { OUTPUT };
+        }
+        if let Some(DemoError::Folder { .. } | DemoError::Write { .. }) = cause.downcast_ref() {
+            return OUTPUT;
         }
         if cause.is::<crate::database::DatabaseError>() {
             return OUTPUT;
@@ -76,7 +90,7 @@ mod tests {
     fn a_stores_error_is_found_wherever_it_stands() {
         let moved = || StoreError::Changed { path: "p".into() };
         let page = |error: std::io::Error| InputError::Read { object: "p".into(), source: error };
-        let run: Result<(), RunError> = Err(moved().into());
+        let run: Result<(), RunError> = Err(PlanError::from(moved()).into());
         let plan: Result<(), PlanError> = Err(moved().into());
         let pages: Result<(), RunError> = Err(page(std::io::Error::other(moved())).into());
         let arrays: Result<(), RunError> =
@@ -93,7 +107,7 @@ mod tests {
             assert!(store_error(&error).is_some_and(StoreError::is_moved), "{error:#}");
             assert_eq!(code(&error), INPUT);
         }
-        let interrupted: RunError = StoreError::Interrupted.into();
+        let interrupted: RunError = PlanError::from(StoreError::Interrupted).into();
         assert_eq!(code(&interrupted.into()), INTERRUPTED);
         let other: RunError = page(std::io::Error::other("disk")).into();
         assert!(store_error(&other.into()).is_none());

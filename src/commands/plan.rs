@@ -4,11 +4,11 @@ use std::io::{BufWriter, Write};
 
 use anyhow::{Context, Result};
 
-use super::run::{chunk_rows, once_more_if_moved, open_store, worker_threads};
-use super::{exit, logging};
+use super::{exit, logging, run};
 use crate::cli::plan::PlanFlags;
+use crate::memory::watch;
 use crate::plan::discover::{self, MonthMeta};
-use crate::report::plan::PlanReport;
+use crate::report::plan::{PlanReport, Work};
 use crate::settings::{self, load};
 
 pub fn run(flags: &PlanFlags) -> Result<u8> {
@@ -18,14 +18,19 @@ pub fn run(flags: &PlanFlags) -> Result<u8> {
     logging::start(&settings.logging);
     settled.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let cancelled = super::signals::cancelled()?;
-    let store = open_store(settings, &cancelled)?;
-    let (threads, pool) = worker_threads(settings)?;
-    let plan = once_more_if_moved(|| {
+    let store = run::open_store(settings, &cancelled)?;
+    let threads = run::threads(settings);
+    let pool = run::pool(threads)?;
+    let plan = run::once_more_if_moved(|| {
         // What the rows would carry does not change what is read.
         let meta = |_, _| MonthMeta::default();
         Ok(pool.install(|| discover::plan(settings, &store, &meta))?)
     })?;
-    let report = PlanReport::new(settings, &plan, chunk_rows(settings, &plan, threads), threads);
+    let budget = run::budget(settings, watch::own_cgroup().as_ref());
+    let shares = run::shares(settings, &budget, &plan, threads)?;
+    let (chunk_rows, adaptive) = run::chunk_rows(settings, &plan, shares.threads);
+    let work = Work { budget, threads: shares.threads, chunk_rows, adaptive };
+    let report = PlanReport::new(settings, &plan, work);
     let mut out = BufWriter::new(std::io::stdout().lock());
     let written = if flags.json {
         serde_json::to_writer_pretty(&mut out, &report.json())

@@ -10,32 +10,39 @@ use uuid::Uuid;
 
 use super::{exit, logging};
 use crate::cli::run::RunFlags;
+use crate::database::{self, DatabaseError};
 use crate::decode::row_group::Reading;
 use crate::lookups::{self, periods};
+use crate::memory::limit::Cgroup;
+use crate::memory::shares::{Budget, Shares, TooSmall};
+use crate::memory::watch::{self, Watch};
+use crate::memory::{limit, usage};
 use crate::pipeline::{self, Job, Outcome};
 use crate::plan::{Plan, PlanError, chunks, discover};
 use crate::report::summary::{self, Summary};
 use crate::settings::{self, ChunkSize, LookupsFrom, Settings, SinkTo, load};
-use crate::sink::{Sink, SinkError, csv::CsvSink, parquet::ParquetSink, postgres::PostgresSink};
+use crate::sink::csv::CsvSink;
+use crate::sink::parquet::ParquetSink;
+use crate::sink::postgres::{PostgresError, PostgresSink};
+use crate::sink::{Sink, SinkError};
+use crate::spill::spiller::Spiller;
 use crate::store::{Store, StoreError};
 use crate::summary::finish::Tenant;
-
-/// Row groups with more compressed bytes than this are read page by page.
-const MOST_GROUP_BYTES: u64 = 32 * 1024 * 1024;
 
 pub fn run(flags: &RunFlags) -> Result<u8> {
     let config = load::config(&flags.config)?;
     let settled = settings::settle(flags, &load::env, config.as_ref(), load::today())?;
     logging::start(&settled.settings.logging);
     settled.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let mut settings = settled.settings;
+    settings.performance.force_spill = flags.force_spill;
     let cancelled = super::signals::cancelled()?;
     let started = Instant::now();
-    let settings = &settled.settings;
-    let store = open_store(settings, &cancelled)?;
-    let rolled = once_more_if_moved(|| roll_up(settings, &store, &cancelled))?;
+    let store = open_store(&settings, &cancelled)?;
+    let rolled = once_more_if_moved(|| roll_up(&settings, &store, &cancelled))?;
     let outcome = rolled.outcome.as_ref();
     let traffic = store.traffic();
-    print!("{}", Summary::new(settings, &rolled.plan, outcome, traffic, started.elapsed()));
+    print!("{}", Summary::new(&settings, &rolled.plan, outcome, traffic, started.elapsed()));
     Ok(exit::DONE)
 }
 
@@ -79,12 +86,15 @@ pub fn roll_up(
     let _entered = span.enter();
     let needs_database =
         settings.sink == SinkTo::Postgres || settings.lookups == LookupsFrom::Postgres;
-    let mut client =
-        if needs_database { Some(crate::database::connect(&settings.postgres)?) } else { None };
-    let tenant = tenant(settings, client.as_mut())?;
+    let mut client = needs_database.then(|| database::connect(&settings.postgres)).transpose()?;
+    let tenant = tenant(settings, &mut client)?;
     let periods = periods::settle(settings, client.as_mut())?;
 
-    let (threads, pool) = worker_threads(settings)?;
+    let cgroup = watch::own_cgroup();
+    let budget = budget(settings, cgroup.as_ref());
+    tracing::info!("{budget}");
+    let threads = threads(settings);
+    let pool = pool(threads)?;
     let plan = pool.install(|| {
         discover::plan(settings, store, &|provider, month| {
             periods.get(&(provider, month)).cloned().unwrap_or_default()
@@ -94,11 +104,19 @@ pub fn roll_up(
     if plan.units.is_empty() {
         return Ok(RolledUp { plan, outcome: None });
     }
-    let chunks = chunks::cut(&plan.groups, chunk_rows(settings, &plan, threads));
+    let shares = shares(settings, &budget, &plan, threads)?;
+    let pool = if shares.threads < threads {
+        tracing::info!("{} threads instead of {threads}, for lack of memory", shares.threads);
+        self::pool(shares.threads)?
+    } else {
+        pool
+    };
+    let (chunk_rows, adaptive) = chunk_rows(settings, &plan, shares.threads);
+    let performance = &settings.performance;
+    let spiller = Spiller::new(performance.spill_dir.clone(), performance.force_spill);
     let sink = open_sink(settings, client)?;
     let job = Job {
         plan: &plan,
-        chunks: &chunks,
         store,
         tenant: &tenant,
         reading: Reading {
@@ -106,7 +124,12 @@ pub fn roll_up(
             all_columns: !settings.performance.column_filtering,
         },
         streaming: settings.performance.use_streaming,
-        most_group_bytes: MOST_GROUP_BYTES,
+        chunk_rows,
+        adaptive,
+        budget: &budget,
+        shares,
+        watch: &Watch::new(cgroup),
+        spiller: &spiller,
         pool: &pool,
         cancelled,
         seed: Uuid::new_v4().as_u64_pair().0,
@@ -116,45 +139,81 @@ pub fn roll_up(
     Ok(RolledUp { plan, outcome: Some(outcome) })
 }
 
-/// How many worker threads a run has, and they themselves.
-pub fn worker_threads(settings: &Settings) -> Result<(usize, rayon::ThreadPool)> {
-    let threads = settings.performance.threads.unwrap_or_else(available_threads);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .thread_name(|i| format!("aggregate-{i}"))
-        .build()
-        .context("cannot start the worker threads; try fewer with --threads")?;
-    Ok((threads, pool))
-}
-
-/// How many rows a task aggregates at once.
-pub fn chunk_rows(settings: &Settings, plan: &Plan, threads: usize) -> usize {
-    match settings.performance.chunk_size {
-        ChunkSize::Auto => chunks::usual_rows(&plan.groups, threads),
-        ChunkSize::Rows(rows) => rows,
-    }
-}
-
-fn tenant(settings: &Settings, client: Option<&mut Client>) -> Result<Tenant> {
-    let lookups = match (&settings.lookups, client) {
-        (LookupsFrom::Directory(folder), _) => lookups::csv::load(folder)?,
-        (LookupsFrom::Postgres, Some(client)) => {
-            lookups::postgres::load(client, &settings.postgres.schema)?
+fn tenant(settings: &Settings, client: &mut Option<Client>) -> Result<Tenant> {
+    let lookups = match &settings.lookups {
+        LookupsFrom::Directory(folder) => lookups::csv::load(folder)?,
+        LookupsFrom::Postgres => {
+            let mut connected = connected(client.take(), settings)?;
+            let lookups = lookups::postgres::load(&mut connected, &settings.postgres.schema)?;
+            *client = Some(connected);
+            lookups
         }
-        (LookupsFrom::Postgres, None) => lookups::Lookups::default(),
     };
     Ok(Tenant::new(&lookups, settings.aggregation)?)
 }
 
 fn open_sink(settings: &Settings, client: Option<Client>) -> Result<Box<dyn Sink>, SinkError> {
-    Ok(match (&settings.sink, client) {
-        (SinkTo::Csv(path), _) => Box::new(CsvSink::create(path)?),
-        (SinkTo::Parquet(path), _) => Box::new(ParquetSink::create(path)?),
-        (SinkTo::Postgres, Some(client)) => {
+    Ok(match &settings.sink {
+        SinkTo::Csv(path) => Box::new(CsvSink::create(path)?),
+        SinkTo::Parquet(path) => Box::new(ParquetSink::create(path)?),
+        SinkTo::Postgres => {
+            let client = connected(client, settings).map_err(PostgresError::from)?;
             Box::new(PostgresSink::open(client, &settings.postgres.schema)?)
         }
-        (SinkTo::Postgres, None) => unreachable!("a PostgreSQL sink has a connection"),
     })
+}
+
+/// The connection there is, else a new one.
+fn connected(client: Option<Client>, settings: &Settings) -> Result<Client, DatabaseError> {
+    client.map_or_else(|| database::connect(&settings.postgres), Ok)
+}
+
+/// The memory that a run may use; `cgroup` is this process's own.
+pub fn budget(settings: &Settings, cgroup: Option<&Cgroup>) -> Budget {
+    let given = settings.performance.memory_limit;
+    Budget::of(limit::resolve(given, cgroup, usage::host(), &watch::read_file))
+}
+
+/// The worker threads asked for.
+pub fn threads(settings: &Settings) -> usize {
+    settings.performance.threads.unwrap_or_else(available_threads)
+}
+
+/// How a run of a plan shares out its memory.
+///
+/// # Errors
+/// A budget that is too small for it.
+pub fn shares(
+    settings: &Settings,
+    budget: &Budget,
+    plan: &Plan,
+    threads: usize,
+) -> Result<Shares, TooSmall> {
+    budget.shares(threads as u64, plan.decode_bytes(), sink_bytes(&settings.sink))
+}
+
+/// How many rows a task aggregates at once, and whether that may change on the way.
+pub fn chunk_rows(settings: &Settings, plan: &Plan, threads: usize) -> (usize, bool) {
+    match settings.performance.chunk_size {
+        ChunkSize::Auto => (chunks::usual_rows(&plan.groups, threads), true),
+        ChunkSize::Rows(rows) => (rows, false),
+    }
+}
+
+pub fn pool(threads: usize) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|i| format!("aggregate-{i}"))
+        .build()
+        .context("cannot start the worker threads; try fewer with --threads")
+}
+
+/// What a sink holds while it writes.
+fn sink_bytes(sink: &SinkTo) -> u64 {
+    match sink {
+        SinkTo::Postgres | SinkTo::Csv(_) => 1024 * 1024,
+        SinkTo::Parquet(_) => crate::sink::parquet::MOST_BYTES,
+    }
 }
 
 /// What affinity and the cgroup's quota allow.

@@ -21,14 +21,15 @@ use crate::store::Object;
 use crate::summary::finish::Tenant;
 use crate::summary::row::TextId;
 
-/// A file whose footer was read and whose columns were found.
+/// A file whose columns were found.
 #[derive(Debug)]
 pub struct InputFile {
     /// The name for messages: the path below the source.
     pub object: Arc<str>,
     /// The version whose footer was read: its data must be of the same.
     pub stored: Object,
-    pub metadata: Arc<ParquetMetaData>,
+    /// How long its footer is, in bytes.
+    pub footer_length: u64,
     pub part: Part,
     pub columns: Vec<Found>,
     /// First and last day since 1970-01-01 that its rows may count for: asked for, and of the
@@ -36,10 +37,18 @@ pub struct InputFile {
     pub days: (i64, i64),
 }
 
+impl InputFile {
+    /// Where its footer lies.
+    pub fn footer(&self) -> Range<u64> {
+        self.stored.size.saturating_sub(self.footer_length)..self.stored.size
+    }
+}
+
 /// Rows of one row group, with their bytes.
 #[derive(Debug)]
 pub struct Segment {
     pub file: Arc<InputFile>,
+    pub metadata: Arc<ParquetMetaData>,
     pub row_group: usize,
     pub rows: Range<usize>,
     pub bytes: ColumnBytes,
@@ -58,8 +67,25 @@ pub struct Reading {
 
 /// The partial states of the asked days.
 pub trait Days {
-    /// The state of `day` (since 1970-01-01), or `None` for a day that was not asked for.
-    fn state(&mut self, day: i64) -> Option<&mut Partial>;
+    /// Why a state cannot be had.
+    type Error;
+
+    /// The state of `day` (since 1970-01-01), or `None` for a day that was not asked for. Asked
+    /// again for each batch of rows: it may be another one by then.
+    fn state(&mut self, day: i64) -> Result<Option<&mut Partial>, Self::Error>;
+}
+
+/// Why a segment could not be added.
+#[derive(Debug)]
+pub enum AddError<E> {
+    Input(InputError),
+    State(E),
+}
+
+impl<E> From<InputError> for AddError<E> {
+    fn from(error: InputError) -> Self {
+        AddError::Input(error)
+    }
 }
 
 /// What was read, besides what went into the partial states.
@@ -100,13 +126,13 @@ pub struct Buffers {
 }
 
 /// Decodes a segment and adds its rows to the states of their days.
-pub fn add_rows(
+pub fn add_rows<D: Days>(
     segment: &Segment,
     tenant: &Tenant,
     reading: Reading,
-    days: &mut impl Days,
+    days: &mut D,
     buffers: &mut Buffers,
-) -> Result<Counts, InputError> {
+) -> Result<Counts, AddError<D::Error>> {
     let mut reader = Reader::open(segment, tenant, reading)?;
     let mut counts = Counts { rows: segment.rows.len() as u64, ..Counts::default() };
     let (first, last) = segment.file.days;
@@ -130,7 +156,7 @@ pub fn add_rows(
                 let state = if buffers.times[at] == NO_TIME || !counted(day) {
                     None
                 } else {
-                    days.state(day)
+                    days.state(day).map_err(AddError::State)?
                 };
                 match state {
                     Some(state) => {
@@ -194,7 +220,7 @@ impl<'t> Reader<'t> {
         }
         let wanted = columns.len();
         if reading.all_columns {
-            for leaf in unwanted(file) {
+            for leaf in unwanted(segment) {
                 let place = Place {
                     object: file.object.clone(),
                     row_group: segment.row_group,
@@ -202,7 +228,7 @@ impl<'t> Reader<'t> {
                 };
                 let column = ArrayColumn::new(
                     segment.bytes.clone(),
-                    &file.metadata,
+                    &segment.metadata,
                     leaf,
                     segment.rows.clone(),
                     BATCH,
@@ -394,7 +420,7 @@ fn open_column(
     let Some(leaf) = found.leaf else {
         return Ok(Column::Missing);
     };
-    let metadata = &segment.file.metadata;
+    let metadata = &segment.metadata;
     let group = metadata.row_group(segment.row_group);
     let chunk = group.column(leaf);
     let direct = found.direct.filter(|_| reading.categorical && pages::can_read(chunk));
@@ -417,8 +443,9 @@ fn open_column(
 }
 
 /// The leaves of flat columns that the part does not use.
-fn unwanted(file: &InputFile) -> Vec<usize> {
-    let schema = file.metadata.file_metadata().schema_descr();
+fn unwanted(segment: &Segment) -> Vec<usize> {
+    let file = &segment.file;
+    let schema = segment.metadata.file_metadata().schema_descr();
     (0..schema.num_columns())
         .filter(|&leaf| {
             schema.column(leaf).path().parts().len() == 1

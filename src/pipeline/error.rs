@@ -1,17 +1,20 @@
 //! Why a run failed.
 
 use crate::decode::error::InputError;
+use crate::plan::PlanError;
 use crate::sink::SinkError;
-use crate::store::StoreError;
+use crate::spill::SpillError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Read(#[from] PlanError),
     #[error(transparent)]
     Input(#[from] InputError),
     #[error(transparent)]
     Sink(#[from] SinkError),
+    #[error(transparent)]
+    Spill(#[from] SpillError),
     #[error("interrupted: the day in progress was rolled back, finished days stay")]
     Interrupted,
 }

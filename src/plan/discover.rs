@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::open::PlannedFile;
 use super::units::{Skipped, Unit, UnitDays, days};
-use super::{Plan, PlanError, PlannedGroup, footers, open};
-use crate::decode::row_group::InputFile;
+use super::{Plan, PlanError, PlannedGroup, open};
 use crate::decode::schema::Part;
 use crate::decode::times::day_number;
 use crate::settings::{Month, PathMatcher, PodSource, Settings};
@@ -49,6 +49,10 @@ pub fn plan(
                 skipped.push(Skipped { source: provider, month, other_files });
                 continue;
             }
+            let has = |part| found.iter().filter(of_month).any(|c| c.part == part);
+            if has(Part::DailyPods) && !has(Part::Capacity) {
+                return Err(PlanError::NoCapacity { provider, month });
+            }
             let facts = meta(provider, month);
             let from = settings.from.max(month.first_day());
             for date in days(from, settings.to.min(month.last_day())) {
@@ -70,7 +74,7 @@ pub fn plan(
     let with_storage: BTreeSet<usize> =
         candidates.iter().filter(|c| c.part == Part::Storage).map(|c| c.source).collect();
     candidates.retain(|c| unit_days[c.source].between(c.days.0, c.days.1).is_some());
-    let opened = open::all(store, &candidates, &with_storage)?;
+    let opened = open::all(store, settings, &candidates, &with_storage)?;
     let (files, superseded) = open::newest(settings, opened)?;
 
     let mut plan = Plan {
@@ -83,8 +87,8 @@ pub fn plan(
         superseded,
         missing_columns: missing_columns(&files),
     };
-    for (source, file) in files {
-        add_groups(&mut plan, &unit_days[source], source, Arc::new(file), settings);
+    for file in files {
+        add_groups(&mut plan, &unit_days[file.source], file);
     }
     // Labels and storage are few and are there when the pods of the day come.
     plan.groups.sort_by_key(|g| (g.units, g.file.part));
@@ -99,39 +103,25 @@ pub struct MonthMeta {
     pub cluster_alias: Option<String>,
 }
 
-fn add_groups(
-    plan: &mut Plan,
-    units: &UnitDays,
-    source: usize,
-    file: Arc<InputFile>,
-    settings: &Settings,
-) {
-    for (row_group, group) in file.metadata.row_groups().iter().enumerate() {
-        let rows = group.num_rows() as usize;
-        let promised_days = footers::promised_days(group, &file.columns);
-        let (first, last) = promised_days.unwrap_or(file.days);
+fn add_groups(plan: &mut Plan, units: &UnitDays, file: PlannedFile) {
+    let PlannedFile { source, file, groups } = file;
+    let file = Arc::new(file);
+    for (row_group, (group, ranges)) in groups.into_iter().enumerate() {
+        let (first, last) = group.promised_days.unwrap_or(file.days);
         let possible = units.between(first.max(file.days.0), last.min(file.days.1));
-        let Some(possible) = possible.filter(|_| rows > 0) else {
+        let Some(possible) = possible.filter(|_| group.rows > 0) else {
             plan.groups_pruned += 1;
-            plan.rows_pruned += rows as u64;
+            plan.rows_pruned += group.rows as u64;
             continue;
         };
-        let all_columns = !settings.performance.column_filtering;
-        plan.groups.push(PlannedGroup {
-            file: file.clone(),
-            source,
-            row_group,
-            rows,
-            bytes: footers::projected_bytes(group, &file.columns, all_columns),
-            promised_days,
-            units: possible,
-        });
+        let file = file.clone();
+        plan.groups.push(PlannedGroup { file, source, row_group, group, ranges, units: possible });
     }
 }
 
-fn missing_columns(files: &[(usize, InputFile)]) -> Vec<(String, usize)> {
+fn missing_columns(files: &[PlannedFile]) -> Vec<(String, usize)> {
     let mut missing: BTreeMap<String, usize> = BTreeMap::new();
-    for (_, file) in files {
+    for PlannedFile { file, .. } in files {
         for found in file.columns.iter().filter(|f| f.leaf.is_none()) {
             let name = format!("{}.{}", file.part.report_type(), found.wanted.name);
             *missing.entry(name).or_default() += 1;

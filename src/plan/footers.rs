@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
@@ -10,7 +11,7 @@ use crate::decode::error::InputError;
 use crate::decode::row_group::InputFile;
 use crate::decode::schema::{self, Direct, Found, Part};
 use crate::decode::times::split_day;
-use crate::store::{Opened, Store};
+use crate::store::{Opened, Store, StoreError};
 
 use super::PlanError;
 
@@ -27,23 +28,13 @@ pub fn read(
     part: Part,
     pod_names: bool,
     days: (i64, i64),
-) -> Result<InputFile, PlanError> {
-    let name = opened.object.path.clone();
+) -> Result<(InputFile, ParquetMetaData), PlanError> {
+    let object = opened.object.path.clone();
     let size = opened.object.size;
     if size == 0 {
-        return Err(InputError::ZeroBytes { object: name }.into());
+        return Err(InputError::ZeroBytes { object }.into());
     }
-    let metadata = metadata(store, opened)?;
-    check_offsets(&name, &metadata, size)?;
-    let columns = schema::find(&name, &metadata, &schema::wanted(part, pod_names))?;
-    let metadata = Arc::new(metadata);
-    let stored = opened.object.clone();
-    Ok(InputFile { object: name, stored, metadata, part, columns, days })
-}
-
-fn metadata(store: &Store, opened: &Opened) -> Result<ParquetMetaData, PlanError> {
-    let size = opened.object.size;
-    let failed = |source| InputError::Footer { object: opened.object.path.clone(), source };
+    let failed = |source| InputError::Footer { object: object.clone(), source };
     let mut reader = ParquetMetaDataReader::new();
     match reader.try_parse_sized(&opened.tail, size) {
         Ok(()) => {}
@@ -54,7 +45,34 @@ fn metadata(store: &Store, opened: &Opened) -> Result<ParquetMetaData, PlanError
         }
         Err(source) => return Err(failed(source).into()),
     }
-    Ok(reader.finish().map_err(failed)?)
+    let metadata = reader.finish().map_err(failed)?;
+    check_offsets(&object, &metadata, size)?;
+    let columns = schema::find(&object, &metadata, &schema::wanted(part, pod_names))?;
+    let footer_length = footer_length(&opened.tail);
+    let file =
+        InputFile { object, stored: opened.object.clone(), footer_length, part, columns, days };
+    Ok((file, metadata))
+}
+
+/// Parses the footer of a planned file again, from its bytes.
+///
+/// # Errors
+/// A file that has changed since it was planned.
+pub fn parse(file: &InputFile, footer: &Bytes) -> Result<ParquetMetaData, PlanError> {
+    let changed = |_| StoreError::Changed { path: file.object.clone() };
+    let size = file.stored.size;
+    let mut reader = ParquetMetaDataReader::new();
+    reader.try_parse_sized(footer, size).map_err(changed)?;
+    let metadata = reader.finish().map_err(changed)?;
+    check_offsets(&file.object, &metadata, size)?;
+    Ok(metadata)
+}
+
+/// How long a footer is that was parsed: its own length stands in the last bytes but four.
+fn footer_length(tail: &[u8]) -> u64 {
+    const END: usize = 8;
+    let length = tail.last_chunk::<END>().map_or([0; 4], |[a, b, c, d, ..]| [*a, *b, *c, *d]);
+    u64::from(u32::from_le_bytes(length)) + END as u64
 }
 
 /// A footer may promise bytes that the file does not have.
@@ -83,16 +101,42 @@ fn check_offsets(
     Ok(())
 }
 
-/// Compressed bytes of the columns of a row group that are read.
-pub fn projected_bytes(group: &RowGroupMetaData, columns: &[Found], all_columns: bool) -> u64 {
-    if all_columns {
-        return group.columns().iter().map(|c| c.byte_range().1).sum();
+/// What a plan keeps of a row group: footers themselves are read again when their turn comes, of
+/// the very same version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowGroup {
+    pub rows: usize,
+    /// Compressed bytes of the columns that are read.
+    pub bytes: u64,
+    /// Bytes that a task needs to decode it: a page and a dictionary of each column.
+    pub decode_bytes: u64,
+    /// Days since 1970-01-01 that its statistics promise; `None` without statistics.
+    pub promised_days: Option<(i64, i64)>,
+}
+
+/// The most that a page takes: writers cut at 1 MiB of values.
+const PAGE: u64 = 1280 * 1024;
+
+impl RowGroup {
+    pub fn of(group: &RowGroupMetaData, columns: &[Found], all_columns: bool) -> Self {
+        let leaves: Vec<usize> = if all_columns {
+            (0..group.num_columns()).collect()
+        } else {
+            columns.iter().filter_map(|found| found.leaf).collect()
+        };
+        let chunks = || leaves.iter().map(|&leaf| group.column(leaf));
+        let uncompressed = |size: i64| (size.max(0) as u64).min(2 * PAGE);
+        RowGroup {
+            rows: group.num_rows() as usize,
+            bytes: chunks().map(|chunk| chunk.byte_range().1).sum(),
+            decode_bytes: chunks().map(|chunk| uncompressed(chunk.uncompressed_size())).sum(),
+            promised_days: promised_days(group, columns),
+        }
     }
-    columns.iter().filter_map(|f| f.leaf).map(|leaf| group.column(leaf).byte_range().1).sum()
 }
 
 /// First and last day (since 1970-01-01) of a row group, by the statistics of its interval.
-pub fn promised_days(group: &RowGroupMetaData, columns: &[Found]) -> Option<(i64, i64)> {
+fn promised_days(group: &RowGroupMetaData, columns: &[Found]) -> Option<(i64, i64)> {
     let interval = columns.first()?;
     let Some(Direct::Time(unit)) = interval.direct else {
         return None;

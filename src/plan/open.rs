@@ -1,13 +1,15 @@
 //! The ends of files: footers, and which uploads they are of.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::discover::Candidate;
+use super::footers::RowGroup;
 use super::generations::{self, Superseded, Upload, UploadedFile};
-use super::{PlanError, footers};
+use super::{PlanError, footers, ranges};
 use crate::decode::error::InputError;
 use crate::decode::row_group::InputFile;
 use crate::decode::schema::Part;
@@ -26,15 +28,25 @@ pub(super) struct OpenedFile {
     part: Part,
     path: Arc<str>,
     upload: Option<Upload>,
-    file: Result<InputFile, InputError>,
+    file: Result<PlannedFile, InputError>,
+}
+
+/// A file that is read, with what a plan keeps of its row groups.
+pub(super) struct PlannedFile {
+    /// Index into the sources of the run.
+    pub source: usize,
+    pub file: InputFile,
+    pub groups: Vec<(RowGroup, Box<[Range<u64>]>)>,
 }
 
 /// Reads the ends of all candidates, so many at once that an object store's answers overlap.
 pub(super) fn all(
     store: &Store,
+    settings: &Settings,
     candidates: &[Candidate],
     with_storage: &BTreeSet<usize>,
 ) -> Result<Vec<OpenedFile>, PlanError> {
+    let all_columns = !settings.performance.column_filtering;
     let mut files = Vec::with_capacity(candidates.len());
     for some in candidates.chunks(AT_ONCE) {
         let pending: Vec<PendingTail> = some.iter().map(|c| store.tail(&c.object)).collect();
@@ -45,7 +57,14 @@ pub(super) fn all(
                 let opened = pending.wait()?;
                 let pod_names = with_storage.contains(&c.source);
                 let file = match footers::read(store, &opened, c.part, pod_names, c.days) {
-                    Ok(file) => Ok(file),
+                    Ok((file, metadata)) => {
+                        let plan = |group| {
+                            let ranges = ranges::of_columns(group, &file.columns, all_columns);
+                            (RowGroup::of(group, &file.columns, all_columns), ranges)
+                        };
+                        let groups = metadata.row_groups().iter().map(plan).collect();
+                        Ok(PlannedFile { source: c.source, file, groups })
+                    }
                     // It may be of an upload that does not count.
                     Err(PlanError::Input(error)) => Err(error),
                     Err(error) => return Err(error),
@@ -63,13 +82,11 @@ pub(super) fn all(
     Ok(files)
 }
 
-type Files = Vec<(usize, InputFile)>;
-
 /// Leaves out the files of superseded uploads.
 pub(super) fn newest(
     settings: &Settings,
     opened: Vec<OpenedFile>,
-) -> Result<(Files, Vec<Superseded>), PlanError> {
+) -> Result<(Vec<PlannedFile>, Vec<Superseded>), PlanError> {
     let uploaded: Vec<UploadedFile> = opened
         .iter()
         .map(|o| UploadedFile {
@@ -84,7 +101,7 @@ pub(super) fn newest(
     for (opened, superseded) in opened.into_iter().zip(generations::superseded(&uploaded)) {
         match superseded {
             Some(superseded) => left_out.push(superseded),
-            None => files.push((opened.source, opened.file?)),
+            None => files.push(opened.file?),
         }
     }
     match left_out.first() {

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
@@ -27,17 +28,22 @@ pub enum ColumnBytes {
 const HEADER_READ: usize = 4096;
 
 impl ColumnBytes {
-    /// The pages of an object, read as they are needed.
+    /// The pages of an object, read as they are needed. `columns` are where the column chunks lie
+    /// that will be read: no window reaches beyond one.
     ///
     /// # Errors
     /// A file that cannot be opened or is not the one whose footer was read.
-    pub fn paged(store: &Store, object: &Object) -> Result<Self, StoreError> {
+    pub fn paged(
+        store: &Store,
+        object: &Object,
+        columns: Vec<Range<u64>>,
+    ) -> Result<Self, StoreError> {
         Ok(match store {
             Store::Local(local) => {
                 ColumnBytes::Paged { size: object.size, file: Arc::new(local.open(object)?) }
             }
             Store::S3(_) => {
-                ColumnBytes::Windowed(WindowedObject::new(store.clone(), object.clone()))
+                ColumnBytes::Windowed(WindowedObject::new(store.clone(), object.clone(), columns))
             }
         })
     }

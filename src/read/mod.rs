@@ -1,5 +1,6 @@
 //! From objects to the bytes of column chunks.
 
+pub mod ahead;
 pub mod bytes;
 pub mod reader;
 pub mod window;

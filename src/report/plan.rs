@@ -8,16 +8,25 @@ use serde_json::{Value, json};
 use super::settings::shown;
 use super::summary::{sink_name, size};
 use crate::decode::schema::Part;
-use crate::plan::{Plan, chunks};
+use crate::memory::shares::Budget;
+use crate::plan::Plan;
 use crate::settings::Settings;
+
+/// How the work would be done.
+pub struct Work {
+    pub budget: Budget,
+    /// As many as the memory allows.
+    pub threads: usize,
+    pub chunk_rows: usize,
+    /// Whether chunks may shrink when memory runs short.
+    pub adaptive: bool,
+}
 
 /// What `plan` prints.
 pub struct PlanReport<'a> {
     settings: &'a Settings,
     plan: &'a Plan,
-    chunk_rows: usize,
-    chunks: usize,
-    threads: usize,
+    work: Work,
     /// By unit and part.
     inputs: BTreeMap<(usize, Part), Input>,
     /// Row groups that may hold more than one day, counted under each.
@@ -34,8 +43,7 @@ struct Input {
 }
 
 impl<'a> PlanReport<'a> {
-    /// Of a run in chunks of `chunk_rows` rows on `threads` worker threads.
-    pub fn new(settings: &'a Settings, plan: &'a Plan, chunk_rows: usize, threads: usize) -> Self {
+    pub fn new(settings: &'a Settings, plan: &'a Plan, work: Work) -> Self {
         let mut inputs: BTreeMap<(usize, Part), Input> = BTreeMap::new();
         let mut shared = 0;
         for group in &plan.groups {
@@ -46,12 +54,11 @@ impl<'a> PlanReport<'a> {
                 // The footer is shared by the groups of a file and by nothing else.
                 input.files.insert(std::sync::Arc::as_ptr(&group.file) as usize);
                 input.row_groups += 1;
-                input.rows += group.rows;
-                input.bytes += group.bytes;
+                input.rows += group.group.rows;
+                input.bytes += group.group.bytes;
             }
         }
-        let chunks = chunks::cut(&plan.groups, chunk_rows).len();
-        PlanReport { settings, plan, chunk_rows, chunks, threads, inputs, shared }
+        PlanReport { settings, plan, work, inputs, shared }
     }
 
     fn inputs_of(&self, unit: usize) -> impl Iterator<Item = (Part, &Input)> {
@@ -61,11 +68,11 @@ impl<'a> PlanReport<'a> {
     }
 
     fn total_rows(&self) -> usize {
-        self.plan.groups.iter().map(|group| group.rows).sum()
+        self.plan.groups.iter().map(|group| group.group.rows).sum()
     }
 
     fn total_bytes(&self) -> u64 {
-        self.plan.groups.iter().map(|group| group.bytes).sum()
+        self.plan.groups.iter().map(|group| group.group.bytes).sum()
     }
 
     /// The same as one object; keys stay as they are from version to version.
@@ -147,9 +154,11 @@ impl<'a> PlanReport<'a> {
             },
             "missing_columns": missing,
             "work": {
-                "chunk_rows": self.chunk_rows,
-                "chunks": self.chunks,
-                "threads": self.threads,
+                "chunk_rows": self.work.chunk_rows,
+                "chunks_may_shrink": self.work.adaptive,
+                "threads": self.work.threads,
+                "memory_limit": self.work.budget.limit.bytes,
+                "memory_budget": self.work.budget.bytes,
             },
         })
     }
@@ -244,11 +253,10 @@ impl fmt::Display for PlanReport<'_> {
         }
         self.write_days(f)?;
         self.write_left_out(f)?;
-        writeln!(
-            f,
-            "\nWork\n  {} chunks of at most {} rows on {} threads",
-            self.chunks, self.chunk_rows, self.threads
-        )
+        let Work { budget, threads, chunk_rows, adaptive } = &self.work;
+        let may = if *adaptive { ", fewer when memory runs short" } else { "" };
+        writeln!(f, "\nWork\n  {budget}")?;
+        writeln!(f, "  {threads} threads, chunks of at most {chunk_rows} rows{may}")
     }
 }
 

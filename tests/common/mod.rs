@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod fault_proxy;
+pub mod golden;
+pub mod multiset;
 pub mod postgres;
 pub mod rows;
 pub mod s3;

@@ -1,5 +1,7 @@
 //! Input from a real S3 server over the network.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
+
 #[path = "../common/mod.rs"]
 mod common;
 
