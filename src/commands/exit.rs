@@ -81,8 +81,6 @@ pub fn code(error: &anyhow::Error) -> u8 {
 mod tests {
     use std::sync::Arc;
 
-    use anyhow::Context;
-
     use super::*;
     use crate::decode::error::InputError;
 
@@ -90,20 +88,13 @@ mod tests {
     fn a_stores_error_is_found_wherever_it_stands() {
         let moved = || StoreError::Changed { path: "p".into() };
         let page = |error: std::io::Error| InputError::Read { object: "p".into(), source: error };
-        let run: Result<(), RunError> = Err(PlanError::from(moved()).into());
-        let plan: Result<(), PlanError> = Err(moved().into());
-        let pages: Result<(), RunError> = Err(page(std::io::Error::other(moved())).into());
-        let arrays: Result<(), RunError> =
-            Err(page(std::io::Error::other(Arc::new(moved()))).into());
-        let said: Result<(), anyhow::Error> =
-            Err(PlanError::from(moved())).context("while planning");
-        for error in [
-            anyhow::Error::from(run.unwrap_err()),
-            plan.unwrap_err().into(),
-            pages.unwrap_err().into(),
-            arrays.unwrap_err().into(),
-            said.unwrap_err(),
-        ] {
+        let run: RunError = PlanError::from(moved()).into();
+        let pages: RunError = page(std::io::Error::other(moved())).into();
+        let arrays: RunError = page(std::io::Error::other(Arc::new(moved()))).into();
+        let said = anyhow::Error::from(PlanError::from(moved())).context("while planning");
+        for error in
+            [run.into(), PlanError::from(moved()).into(), pages.into(), arrays.into(), said]
+        {
             assert!(store_error(&error).is_some_and(StoreError::is_moved), "{error:#}");
             assert_eq!(code(&error), INPUT);
         }

@@ -122,8 +122,8 @@ impl LocalStore {
     }
 
     pub(super) fn tail(&self, object: &Object) -> Result<Opened, StoreError> {
-        let start = object.size.saturating_sub(TAIL);
-        let mut ranges = self.read(object, &[start..object.size])?;
+        let end = object.size.saturating_sub(TAIL)..object.size;
+        let mut ranges = self.read(object, std::slice::from_ref(&end))?;
         Ok(Opened {
             object: object.clone(),
             tail: ranges.pop().unwrap_or_default(),

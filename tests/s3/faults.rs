@@ -1,6 +1,6 @@
 //! A store that fails by chance, fails always, or changes while it is read.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
@@ -155,11 +155,11 @@ fn an_object_removed_after_the_listing_makes_the_run_start_over() {
             std::fs::copy(path, to).unwrap();
         }
     }
-    let once = Mutex::new(true);
+    let once = AtomicBool::new(true);
     let hook: Hook = {
         let (server, key) = (server.clone(), key.clone());
         Box::new(move |head| {
-            if is_data(head, &key) && std::mem::take(&mut *once.lock().unwrap()) {
+            if is_data(head, &key) && once.swap(false, Ordering::Relaxed) {
                 server.remove(&key);
             }
         })

@@ -1,5 +1,8 @@
 //! Whole runs: the same rows as from local disk, or a clear refusal.
 
+use rayon::prelude::*;
+
+use crate::common::golden::{report, scenarios, succeed};
 use crate::common::s3::{ACCESS, BUCKET, S3Server, SECRET, other_authority};
 use crate::common::tree::{Program, Tree, local_rows};
 
@@ -34,6 +37,43 @@ fn rows_are_those_of_local_disk() {
         let run = Program::on_s3("run", &tree, &plain.url()).flag(flags[0], flags[1]);
         assert!(run.end().rows() == expected, "{flags:?}");
     }
+}
+
+#[test]
+fn golden_scenarios_come_out_as_from_local_disk() {
+    let server = S3Server::plain();
+    let failures = scenarios()
+        .into_par_iter()
+        .filter_map(|mut scenario| {
+            let folder = tempfile::tempdir().unwrap();
+            let (here, there) = (folder.path().join("here.csv"), folder.path().join("there.csv"));
+            let failed = |error| format!("{}: {error}", scenario.name);
+            let expected = match scenario.run_to_csv::<&str>(&here, &[]) {
+                Ok(expected) => expected,
+                Err(error) => return Some(failed(error)),
+            };
+            server.fill(&scenario.tree, &scenario.name);
+            scenario.tree = format!("s3://{BUCKET}/{}", scenario.name).into();
+            let mut command = scenario.run();
+            command
+                .env("S3_ENDPOINT", server.url())
+                .env("S3_ACCESS_KEY", ACCESS)
+                .env("S3_SECRET", SECRET)
+                .arg("--lookups")
+                .arg(&scenario.folder)
+                .args(["--cluster-id", &scenario.params.cluster_id])
+                .args(["--cluster-alias", &scenario.params.cluster_alias])
+                .arg("--sink")
+                .arg(format!("csv:{}", there.display()));
+            let failed = |error| format!("{}: {error}", scenario.name);
+            match succeed(&mut command) {
+                Err(error) => Some(failed(error)),
+                Ok(_) if std::fs::read(there).unwrap() == expected => None,
+                Ok(_) => Some(failed("other rows".to_owned())),
+            }
+        })
+        .collect();
+    report(failures);
 }
 
 #[test]
