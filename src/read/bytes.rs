@@ -92,9 +92,11 @@ impl ChunkReader for ColumnBytes {
                 offset: start,
                 buffer: Bytes::new().reader(),
             },
-            ColumnBytes::Windowed(object) => {
-                BytesReader::Memory(object.read(start, HEADER_READ)?.reader())
-            }
+            ColumnBytes::Windowed(object) => BytesReader::Window {
+                object: object.clone(),
+                offset: start,
+                buffer: Bytes::new().reader(),
+            },
         })
     }
 
@@ -110,11 +112,11 @@ impl ChunkReader for ColumnBytes {
                 Ok(bytes.into())
             }
             ColumnBytes::Windowed(object) => {
-                let bytes = object.read(start, length)?;
+                let bytes = object.page(start, length)?;
                 if bytes.len() < length {
                     return Err(ParquetError::EOF(format!("offset {start} is past the end")));
                 }
-                Ok(bytes.slice(..length))
+                Ok(bytes)
             }
         }
     }
@@ -125,6 +127,7 @@ impl ChunkReader for ColumnBytes {
 pub enum BytesReader {
     Memory(bytes::buf::Reader<Bytes>),
     File { file: Arc<File>, offset: u64, buffer: bytes::buf::Reader<Bytes> },
+    Window { object: WindowedObject, offset: u64, buffer: bytes::buf::Reader<Bytes> },
 }
 
 impl Read for BytesReader {
@@ -138,6 +141,14 @@ impl Read for BytesReader {
                     next.truncate(read);
                     *offset += read as u64;
                     *buffer = Bytes::from(next).reader();
+                }
+                buffer.read(out)
+            }
+            BytesReader::Window { object, offset, buffer } => {
+                if !buffer.get_ref().has_remaining() {
+                    let next = object.head(*offset)?;
+                    *offset += next.len() as u64;
+                    *buffer = next.reader();
                 }
                 buffer.read(out)
             }

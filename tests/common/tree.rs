@@ -1,7 +1,7 @@
 //! Small synthetic trees, and the program on them.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use ocp_rollup::generate::{self, Plan};
 use tempfile::TempDir;
@@ -16,18 +16,20 @@ pub struct Tree {
 impl Tree {
     /// Another seed is another cluster whose files have the same names.
     pub fn new(seed: u64) -> Self {
+        Self::of(|plan| Plan { seed, nodes: 4, namespaces: 8, pods: Some(40), ..plan })
+    }
+
+    /// Of so many pods that a row group takes a few MiB; each file of a day is one.
+    pub fn large() -> Self {
+        let size = |plan| Plan { nodes: 60, namespaces: 200, pods: Some(3000), ..plan };
+        Self::of(|plan| Plan { daily: false, files_per_day: 1, ..size(plan) })
+    }
+
+    fn of(size: impl FnOnce(Plan) -> Plan) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let plan = Plan {
-            seed,
-            days: 2,
-            nodes: 4,
-            namespaces: 8,
-            pods: Some(40),
-            files_per_day: 2,
-            threads: Some(1),
-            ..Plan::new(folder.path().join("tree"))
-        };
-        generate::run(&plan).unwrap();
+        let plan = Plan::new(folder.path().join("tree"));
+        let plan = Plan { days: 2, files_per_day: 2, threads: Some(1), ..plan };
+        generate::run(&size(plan)).unwrap();
         Tree { folder }
     }
 
@@ -132,15 +134,40 @@ impl Program {
         self
     }
 
-    pub fn end(mut self) -> Ended {
-        let Output { status, stdout, stderr } = self.command.output().unwrap();
-        let folder = self.csv.parent().unwrap();
+    pub fn end(self) -> Ended {
+        self.start().end()
+    }
+
+    pub fn start(mut self) -> Running {
+        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = self.command.spawn().unwrap();
+        Running { child, program: self }
+    }
+}
+
+/// A program on its way.
+pub struct Running {
+    child: Child,
+    program: Program,
+}
+
+impl Running {
+    /// Asks it to end, as Kubernetes does.
+    pub fn terminate(self) -> Ended {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.end()
+    }
+
+    pub fn end(self) -> Ended {
+        let Output { status, stdout, stderr } = self.child.wait_with_output().unwrap();
+        let csv = &self.program.csv;
         Ended {
             code: status.code(),
             stdout: String::from_utf8(stdout).unwrap(),
             stderr: String::from_utf8(stderr).unwrap(),
-            csv: std::fs::read(&self.csv).ok(),
-            left_behind: std::fs::read_dir(folder).unwrap().next().is_some(),
+            csv: std::fs::read(csv).ok(),
+            left_behind: std::fs::read_dir(csv.parent().unwrap()).unwrap().next().is_some(),
         }
     }
 }

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod credentials;
 mod faults;
 mod generations;
 mod runs;

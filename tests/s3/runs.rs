@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::common::fault_proxy::{FaultProxy, Harm};
 use crate::common::golden::{report, scenarios, succeed};
 use crate::common::s3::{ACCESS, BUCKET, S3Server, SECRET, other_authority};
 use crate::common::tree::{Program, Tree, local_rows};
@@ -132,17 +133,6 @@ fn a_server_that_is_down_is_given_up_in_time() {
 }
 
 #[test]
-fn without_keys_or_a_role_the_ways_to_give_them_are_named() {
-    let tree = Tree::new(1);
-    let server = S3Server::plain();
-    let program = Program::new("run", &tree, &format!("s3://{BUCKET}"))
-        .env("S3_ENDPOINT", &server.url())
-        // Of this machine, so that nothing elsewhere is asked.
-        .env("AWS_METADATA_ENDPOINT", "http://localhost:9");
-    program.end().refused("give S3_ACCESS_KEY and S3_SECRET");
-}
-
-#[test]
 fn an_unknown_provider_is_told_which_there_are() {
     let tree = Tree::new(1);
     let server = S3Server::plain();
@@ -189,4 +179,67 @@ fn a_plan_reads_footers_only_and_keeps_secrets() {
     let read = Program::on_s3("run", &tree, &server.url()).end().stdout;
     assert!(read.contains(&format!("read      {all} rows in ")), "{read}");
     assert_eq!(json["settings"]["s3.access_key"], "***");
+}
+
+#[test]
+fn row_groups_in_many_chunks_are_fetched_once() {
+    let tree = Tree::new(1);
+    let server = S3Server::plain();
+    server.fill(&tree.path(), "");
+    let expected = local_rows(&tree, &tree.path());
+    let traffic = |flags: &[(&str, &str)]| {
+        let program = Program::on_s3("run", &tree, &server.url());
+        let ended = flags.iter().fold(program, |program, (name, value)| program.flag(name, value));
+        let ended = ended.end();
+        let fetched = ended.stdout.lines().find(|line| line.starts_with("fetched"));
+        let fetched = fetched.unwrap_or_default().to_owned();
+        assert!(ended.rows() == expected, "{flags:?}");
+        fetched
+    };
+    let whole = traffic(&[]);
+    assert_eq!(traffic(&[("--chunk-rows", "50"), ("--threads", "2")]), whole);
+    assert_eq!(traffic(&[("--chunk-rows", "7"), ("--threads", "1")]), whole);
+}
+
+#[test]
+fn row_groups_too_large_to_hold_are_read_by_windows() {
+    let tree = Tree::large();
+    let server = S3Server::plain();
+    server.fill(&tree.path(), "");
+    let run = |limit: &str| {
+        Program::on_s3("run", &tree, &server.url())
+            .flag("--memory-limit", limit)
+            .flag("--threads", "1")
+            .end()
+    };
+    // The least that would do leaves little to hold bytes with.
+    let small = run("1MiB");
+    assert_eq!(small.code, Some(5), "{}", small.stderr);
+    let (_, least) = small.stderr.split_once("needs at least ").unwrap();
+    let (least, _) = least.split_once(';').unwrap();
+    let ended = run(least);
+    let expected = local_rows(&tree, &tree.path());
+    let ratio = ended.stdout.split(" requests, ").nth(1).and_then(|rest| rest.split(' ').next());
+    let ratio: f64 = ratio.unwrap().parse().unwrap();
+    assert!(ratio < 1.5, "{}", ended.stdout);
+    let requests = ended.stdout.split(" in ").nth(2).and_then(|rest| rest.split(' ').next());
+    let requests: u32 = requests.unwrap().parse().unwrap();
+    assert!(requests > 20, "not by windows: {}", ended.stdout);
+    assert!(ended.rows() == expected);
+}
+
+#[test]
+fn a_signal_ends_a_run_that_waits_for_the_store() {
+    let tree = Tree::new(1);
+    let server = S3Server::plain();
+    let proxy = FaultProxy::new(server.address, 1, 1000, Some(Harm::Silence));
+    let program = Program::on_s3("run", &tree, &proxy.url());
+    let running = program.start();
+    while proxy.harmed() == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let ended = running.terminate();
+    assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+    assert!(ended.stderr.contains("interrupted"), "{}", ended.stderr);
+    assert!(!ended.left_behind);
 }

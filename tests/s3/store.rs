@@ -130,6 +130,8 @@ fn read_by_windows(store: &Store, object: &Object, large: &[u8]) {
     }
     let fetched = || store.traffic().unwrap().bytes() - before;
     assert!(fetched() <= large.len() as u64, "{} bytes fetched", fetched());
+    // The same again, as the next chunk of rows does: the page at hand is not fetched twice.
+    check(&paged.clone(), large.len() - 1200, 100);
     // No further than a column chunk reaches.
     let before = fetched();
     let small = ColumnBytes::paged(store, object, vec![5000..9000, 100..5000]).unwrap();

@@ -53,11 +53,8 @@ pub fn client(bucket: &str, s3: &S3) -> Result<Client, StoreError> {
         .with_http_connector(Connector::default())
         .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
         .with_client_options(options(s3)?);
-    if let Some(url) = url(s3) {
-        builder = builder.with_endpoint(match (s3.addressing, url.split_once("://")) {
-            (Addressing::Virtual, Some((scheme, host))) => format!("{scheme}://{bucket}.{host}"),
-            _ => url,
-        });
+    if let Some(endpoint) = endpoint(bucket, s3) {
+        builder = builder.with_endpoint(endpoint);
     }
     builder = match (&s3.access_key, &s3.secret_key) {
         (Some(access), Some(secret)) => {
@@ -78,6 +75,15 @@ pub fn client(bucket: &str, s3: &S3) -> Result<Client, StoreError> {
         .build()
         .map_err(|e| StoreError::Client { store: store_name(s3), source: Cause::of(&e) })?;
     Ok(Client { s3, signs })
+}
+
+/// What the client library takes as endpoint: with the bucket, where that stands in the host.
+fn endpoint(bucket: &str, s3: &S3) -> Option<String> {
+    let url = url(s3)?;
+    Some(match (s3.addressing, url.split_once("://")) {
+        (Addressing::Virtual, Some((scheme, host))) => format!("{scheme}://{bucket}.{host}"),
+        _ => url,
+    })
 }
 
 /// The endpoint with its scheme; `None` for AWS.
@@ -111,4 +117,43 @@ fn options(s3: &S3) -> Result<ClientOptions, StoreError> {
         }
     }
     Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn s3(endpoint: Option<&str>, use_ssl: bool, addressing: Addressing) -> S3 {
+        S3 {
+            endpoint: endpoint.map(str::to_owned),
+            access_key: None,
+            secret_key: None,
+            session_token: None,
+            region: "eu-west-1".to_owned(),
+            use_ssl,
+            verify_ssl: true,
+            ca_bundle: None,
+            addressing,
+            timeout: Duration::from_secs(1),
+            retry_for: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn endpoints() {
+        use Addressing::{Path, Virtual};
+        for (given, use_ssl, addressing, expected) in [
+            (None, true, Path, None),
+            (None, false, Virtual, None),
+            (Some("minio:9000"), true, Path, Some("https://minio:9000")),
+            (Some("minio:9000"), false, Path, Some("http://minio:9000")),
+            (Some("http://minio:9000"), true, Path, Some("http://minio:9000")),
+            (Some("https://s3.example"), false, Virtual, Some("https://b.s3.example")),
+            (Some("minio:9000"), false, Virtual, Some("http://b.minio:9000")),
+        ] {
+            let s3 = s3(given, use_ssl, addressing);
+            assert_eq!(endpoint("b", &s3).as_deref(), expected, "{s3:?}");
+        }
+        assert_eq!(store_name(&s3(None, true, Path)), "AWS, region eu-west-1");
+    }
 }
