@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod cgroup;
 pub mod golden;
 pub mod multiset;
 pub mod postgres;
