@@ -42,7 +42,7 @@ pub fn code(error: &anyhow::Error) -> u8 {
         }
         if let Some(error) = cause.downcast_ref::<RunError>() {
             return match error {
-                RunError::Store(_) | RunError::Input(_) => INPUT,
+                RunError::Read(_) | RunError::Input(_) => INPUT,
                 RunError::Sink(_) | RunError::Spill(_) => OUTPUT,
                 RunError::Interrupted => INTERRUPTED,
             };
