@@ -22,7 +22,7 @@ use clap::{Args, Parser, Subcommand};
     version,
     propagate_version = true,
     after_help = "Exit codes: 0 done; 1 verify or a check of demo found differences; 2 usage or \
-                  configuration; 3 input unreadable or inconsistent; 4 database or output file; \
+                  configuration; 3 input unreadable or inconsistent; 4 database, output or temporary file; \
                   5 memory limit cannot be met; 6 interrupted."
 )]
 pub struct Cli {
