@@ -2,5 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod line_items;
 pub mod postgres;
+pub mod program;
 pub mod rows;
+pub mod tree;
