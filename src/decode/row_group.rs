@@ -117,6 +117,11 @@ pub fn add_rows(
         let mut at = 0;
         while at < batch {
             let run = same_day(&buffers.times[at..]);
+            if buffers.times[at] != NO_TIME {
+                // Of days that were not asked for too: a row there may have strayed from one that
+                // was.
+                reader.check_promise(segment, split_day(buffers.times[at]).0)?;
+            }
             let mut rest = run;
             while rest > 0 {
                 let mut step = rest;
@@ -131,7 +136,6 @@ pub fn add_rows(
                 };
                 match state {
                     Some(state) => {
-                        reader.check_promise(segment, day)?;
                         let times = std::mem::take(&mut buffers.times);
                         reader.add(&times[at..at + step], day, state, buffers, &mut counts)?;
                         buffers.times = times;
