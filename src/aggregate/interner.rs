@@ -20,6 +20,10 @@ impl Interner {
         Interner { texts: Texts::default(), table: HashTable::new(), seed }
     }
 
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
     pub fn intern(&mut self, text: &str) -> TextId {
         let seed = self.seed;
         let hash = hash_text(text.as_bytes(), seed);

@@ -55,8 +55,25 @@ pub struct Reading {
 
 /// The partial states of the asked days.
 pub trait Days {
-    /// The state of `day` (since 1970-01-01), or `None` for a day that was not asked for.
-    fn state(&mut self, day: i64) -> Option<&mut Partial>;
+    /// Why a state cannot be had.
+    type Error;
+
+    /// The state of `day` (since 1970-01-01), or `None` for a day that was not asked for. Asked
+    /// again for each batch of rows: it may be another one by then.
+    fn state(&mut self, day: i64) -> Result<Option<&mut Partial>, Self::Error>;
+}
+
+/// Why a segment could not be added.
+#[derive(Debug)]
+pub enum AddError<E> {
+    Input(InputError),
+    State(E),
+}
+
+impl<E> From<InputError> for AddError<E> {
+    fn from(error: InputError) -> Self {
+        AddError::Input(error)
+    }
 }
 
 /// What was read, besides what went into the partial states.
@@ -97,13 +114,13 @@ pub struct Buffers {
 }
 
 /// Decodes a segment and adds its rows to the states of their days.
-pub fn add_rows(
+pub fn add_rows<D: Days>(
     segment: &Segment,
     tenant: &Tenant,
     reading: Reading,
-    days: &mut impl Days,
+    days: &mut D,
     buffers: &mut Buffers,
-) -> Result<Counts, InputError> {
+) -> Result<Counts, AddError<D::Error>> {
     let mut reader = Reader::open(segment, tenant, reading)?;
     let mut counts = Counts { rows: segment.rows.len() as u64, ..Counts::default() };
     let (first, last) = segment.file.days;
@@ -132,12 +149,12 @@ pub fn add_rows(
                 let state = if buffers.times[at] == NO_TIME || !counted(day) {
                     None
                 } else {
-                    days.state(day)
+                    days.state(day).map_err(AddError::State)?
                 };
                 match state {
                     Some(state) => {
                         let times = std::mem::take(&mut buffers.times);
-                        reader.add(&times[at..at + step], day, state, buffers, &mut counts)?;
+                        reader.add(&times[at..at + step], state, buffers, &mut counts)?;
                         buffers.times = times;
                     }
                     None => {
@@ -240,7 +257,6 @@ impl<'t> Reader<'t> {
     fn add(
         &mut self,
         times: &[i64],
-        day: i64,
         state: &mut Partial,
         buffers: &mut Buffers,
         counts: &mut Counts,
@@ -251,8 +267,8 @@ impl<'t> Reader<'t> {
             Part::NodeLabels | Part::NamespaceLabels => {
                 let rows = &mut buffers.labels;
                 fill_intervals(times, &mut rows.interval);
-                self.names(1, count, day, state, &mut rows.owner)?;
-                self.labels(2, count, day, state, &mut rows.labels)?;
+                self.names(1, count, state, &mut rows.owner)?;
+                self.labels(2, count, state, &mut rows.labels)?;
                 match self.part {
                     Part::NodeLabels => state.node_labels.add(rows),
                     _ => state.namespace_labels.add(rows),
@@ -260,30 +276,30 @@ impl<'t> Reader<'t> {
             }
             Part::Storage => {
                 let rows = &mut buffers.storage;
-                self.names(1, count, day, state, &mut rows.namespace)?;
-                self.names(2, count, day, state, &mut rows.pod)?;
-                self.names(3, count, day, state, &mut rows.claim)?;
-                self.names(4, count, day, state, &mut rows.volume)?;
-                self.names(5, count, day, state, &mut rows.storageclass)?;
-                self.names(6, count, day, state, &mut rows.csi_volume_handle)?;
-                self.labels(7, count, day, state, &mut rows.volume_labels)?;
-                self.labels(8, count, day, state, &mut rows.claim_labels)?;
+                self.names(1, count, state, &mut rows.namespace)?;
+                self.names(2, count, state, &mut rows.pod)?;
+                self.names(3, count, state, &mut rows.claim)?;
+                self.names(4, count, state, &mut rows.volume)?;
+                self.names(5, count, state, &mut rows.storageclass)?;
+                self.names(6, count, state, &mut rows.csi_volume_handle)?;
+                self.labels(7, count, state, &mut rows.volume_labels)?;
+                self.labels(8, count, state, &mut rows.claim_labels)?;
                 self.numbers(count, &mut rows.numbers, counts)?;
                 state.storage.add(rows);
             }
             Part::Pods | Part::DailyPods => {
                 let rows = &mut buffers.pods;
                 fill_intervals(times, &mut rows.interval);
-                self.names(1, count, day, state, &mut rows.namespace)?;
-                self.names(2, count, day, state, &mut rows.node)?;
-                self.names(3, count, day, state, &mut rows.resource_id)?;
+                self.names(1, count, state, &mut rows.namespace)?;
+                self.names(2, count, state, &mut rows.node)?;
+                self.names(3, count, state, &mut rows.resource_id)?;
                 rows.pod.clear();
                 let mut labels = 4;
                 if self.has_pod_names {
-                    self.names(4, count, day, state, &mut rows.pod)?;
+                    self.names(4, count, state, &mut rows.pod)?;
                     labels = 5;
                 }
-                self.labels(labels, count, day, state, &mut rows.labels)?;
+                self.labels(labels, count, state, &mut rows.labels)?;
                 let numbers = self.wanted - self.numbers_from;
                 self.numbers(count, &mut rows.numbers[..numbers], counts)?;
                 state.rows_without_node += state.pods.add(rows, &state.texts, null_rules);
@@ -295,7 +311,7 @@ impl<'t> Reader<'t> {
             Part::Capacity => {
                 let rows = &mut buffers.pods;
                 fill_intervals(times, &mut rows.interval);
-                self.names(1, count, day, state, &mut rows.node)?;
+                self.names(1, count, state, &mut rows.node)?;
                 self.numbers(count, &mut rows.numbers[10..], counts)?;
                 state.capacity.add(rows);
             }
@@ -310,15 +326,14 @@ impl<'t> Reader<'t> {
         &mut self,
         column: usize,
         count: usize,
-        day: i64,
         state: &mut Partial,
         out: &mut Vec<TextId>,
     ) -> Result<(), InputError> {
         out.clear();
-        let texts = &mut state.texts;
+        let (id, texts) = (state.id, &mut state.texts);
         self.columns[column].texts(
             count,
-            day as i32,
+            id,
             TextId::NULL,
             &mut |bytes, place| match std::str::from_utf8(bytes) {
                 Ok(text) => Ok(texts.intern(text)),
@@ -332,16 +347,16 @@ impl<'t> Reader<'t> {
         &mut self,
         column: usize,
         count: usize,
-        day: i64,
         state: &mut Partial,
         out: &mut Vec<SetId>,
     ) -> Result<(), InputError> {
         out.clear();
         let none = Partial::no_labels(self.tenant.null_rules);
         let keys = &self.tenant.keys;
+        let id = state.id;
         self.columns[column].texts(
             count,
-            day as i32,
+            id,
             none,
             &mut |bytes, place| {
                 if bytes.is_empty() {
