@@ -2,7 +2,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ocp_rollup::cli::{Cli, Command};
-use ocp_rollup::commands::{self, exit};
+use ocp_rollup::commands::{self, exit, output};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            output::error(format_args!("{error:#}"));
             ExitCode::from(exit::code(&error))
         }
     }

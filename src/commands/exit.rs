@@ -1,5 +1,6 @@
 //! Exit codes.
 
+use super::output::OutputError;
 use crate::lookups::LookupsError;
 use crate::lookups::periods::PeriodError;
 use crate::memory::shares::TooSmall;
@@ -29,7 +30,7 @@ pub fn code(error: &anyhow::Error) -> u8 {
         if cause.is::<PlanError>() {
             return INPUT;
         }
-        if cause.is::<SinkError>() || cause.is::<PeriodError>() {
+        if cause.is::<SinkError>() || cause.is::<PeriodError>() || cause.is::<OutputError>() {
             return OUTPUT;
         }
         if let Some(error) = cause.downcast_ref::<LookupsError>() {

@@ -3,6 +3,7 @@
 pub mod exit;
 pub mod generate;
 pub mod logging;
+pub mod output;
 pub mod run;
 mod signals;
 pub mod verify;

@@ -31,12 +31,7 @@ pub enum InputError {
     ColumnType { object: Arc<str>, column: &'static str, found: String, wanted: &'static str },
 
     #[error("{object}, row group {row_group}, column {column}: the data is damaged")]
-    Damaged {
-        object: Arc<str>,
-        row_group: usize,
-        column: &'static str,
-        source: ParquetError,
-    },
+    Damaged { object: Arc<str>, row_group: usize, column: &'static str, source: ParquetError },
 
     #[error("{object}, row group {row_group}, column {column}: {problem}")]
     Value { object: Arc<str>, row_group: usize, column: &'static str, problem: String },

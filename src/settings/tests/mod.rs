@@ -123,6 +123,8 @@ fn defaults() {
             chunk_size: ChunkSize::Auto,
             threads: None,
             memory_limit: None,
+            spill_dir: std::env::temp_dir(),
+            force_spill: None,
         },
         aggregation: Aggregation {
             pod_source: PodSource::Hourly,
