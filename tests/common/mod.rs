@@ -4,6 +4,9 @@
 
 pub mod cgroup;
 pub mod golden;
+pub mod line_items;
 pub mod multiset;
 pub mod postgres;
+pub mod program;
 pub mod rows;
+pub mod tree;
