@@ -21,10 +21,24 @@ struct Node<'t> {
     role: Option<&'t str>,
 }
 
+/// Namespaces that upstream makes itself.
+const MADE_UP: [&str; 4] = [PLATFORM, WORKER, "Network unattributed", "Storage unattributed"];
+const PLATFORM: &str = "Platform unallocated";
+const WORKER: &str = "Worker unallocated";
+
+/// Whether what a namespace's pods took counts against the node. Upstream compares by `!=`, which
+/// a null namespace does not pass either.
+fn takes_part(namespace: Option<&str>) -> bool {
+    namespace.is_some_and(|namespace| !MADE_UP.contains(&namespace))
+}
+
 /// One row for each node and matching category pattern.
 pub fn rows(groups: &Groups<PodKey, PodGroup>, day: &mut Day, tenant: &Tenant) -> Vec<SummaryRow> {
     let mut nodes: BTreeMap<TextId, Node<'_>> = BTreeMap::new();
     for (key, group) in groups.iter() {
+        if !takes_part(day.texts.get(key.namespace)) {
+            continue;
+        }
         let node = nodes.entry(key.node).or_insert_with(|| Node {
             totals: [const { None }; POD_SUMS],
             resource_id: TextId::NULL,
@@ -46,8 +60,8 @@ pub fn rows(groups: &Groups<PodKey, PodGroup>, day: &mut Day, tenant: &Tenant) -
     let mut rows = Vec::new();
     for (id, node) in nodes {
         let namespace = match node.role {
-            Some("master" | "infra") => day.texts.intern("Platform unallocated"),
-            Some("worker") => day.texts.intern("Worker unallocated"),
+            Some("master" | "infra") => day.texts.intern(PLATFORM),
+            Some("worker") => day.texts.intern(WORKER),
             _ => TextId::NULL,
         };
         let capacity = day.node_capacity.get(id);
