@@ -77,7 +77,8 @@ impl Row {
     }
 }
 
-fn spelled(labels: &Labels) -> String {
+/// Compact JSON.
+pub fn spelled(labels: &Labels) -> String {
     let value = |v: &Option<String>| v.as_deref().map_or("null".into(), quoted);
     let pairs: Vec<String> = labels.iter().map(|(k, v)| quoted(k) + ":" + &value(v)).collect();
     format!("{{{}}}", pairs.join(","))

@@ -8,7 +8,7 @@ use super::exact::ExactSum;
 use super::input::{Item, Items, Lookups, NAMESPACE_LABELS, NODE_LABELS, POD_USAGE, ReportType};
 use super::input::{Rules, Run};
 use super::labels::{Labels, filtered, like, merged};
-use super::output::{Cell, NO_COST, Row};
+use super::output::{Cell, NO_COST, Row, spelled};
 use super::storage;
 
 pub const GIGABYTE: f64 = 1.0 / (1u64 << 30) as f64;
@@ -95,16 +95,26 @@ impl Day<'_> {
             let latest = rows.iter().map(|item| item.at).max();
             rows.retain(|item| Some(item.at) == latest);
         }
-        let objects: BTreeSet<Labels> =
-            rows.iter().map(|item| filtered(item.text(labels_column), &self.keys)).collect();
+        // To Trino's join a null is an object of its own, which lends as little as `{}`.
+        let mut objects: BTreeSet<GroupLabels> =
+            rows.iter().map(|item| self.object(item.text(labels_column))).collect();
+        if !self.rules.fan_out {
+            // Of several at one moment the greatest JSON text, so that it is always the same.
+            let last = objects.into_iter().max_by_key(|object| object.as_ref().map(spelled));
+            objects = last.into_iter().collect();
+        }
         if objects.is_empty() {
             return vec![Labels::new()];
         }
-        if !self.rules.fan_out {
-            // Several at the same moment: any, as long as it is always the same.
-            return objects.into_iter().next_back().into_iter().collect();
+        objects.into_iter().map(Option::unwrap_or_default).collect()
+    }
+
+    /// A label text filtered; by Trino's rules no text is no object.
+    fn object(&self, text: Option<&str>) -> GroupLabels {
+        if self.rules.trino && text.is_none_or(str::is_empty) {
+            return None;
         }
-        objects.into_iter().collect()
+        Some(filtered(text, &self.keys))
     }
 
     /// The label objects that `node` shows this day; at least one.
@@ -131,10 +141,7 @@ impl Day<'_> {
 
     /// `own` merged over `under`; the text of a null column makes it null by Trino's rules.
     pub fn group_labels(&self, under: &[&Labels], own: &[Option<&str>]) -> GroupLabels {
-        if self.rules.trino && own.contains(&None) {
-            return None;
-        }
-        let own: Vec<Labels> = own.iter().map(|text| filtered(*text, &self.keys)).collect();
+        let own: Vec<Labels> = own.iter().map(|text| self.object(*text)).collect::<Option<_>>()?;
         let layers: Vec<&Labels> = under.iter().copied().chain(&own).collect();
         Some(merged(&layers))
     }
