@@ -16,6 +16,7 @@ pub mod read;
 pub mod report;
 pub mod settings;
 pub mod sink;
+pub mod spill;
 pub mod store;
 pub mod summary;
 pub mod verify;

@@ -104,7 +104,9 @@ fn run_program(case: &Case, root: &Path, out: &Path, seed: u64) -> anyhow::Resul
         ..RunFlags::default()
     };
     let today = NaiveDate::from_ymd_opt(2026, 1, 1).expect("a date");
-    let settled = settle(&flags, &|_| None, None, today)?;
+    let mut settled = settle(&flags, &|_| None, None, today)?;
+    settled.settings.performance.force_spill = [None, Some(1), Some(3)][draws.below(3)];
+    settled.settings.performance.spill_dir = root.to_owned();
     roll_up(&settled.settings, &Arc::new(AtomicBool::new(false)))?;
     Ok(std::fs::read_to_string(out)?)
 }

@@ -113,6 +113,16 @@ impl Sum {
         *self = Sum::default();
     }
 
+    /// The two halves, for storage outside of memory.
+    pub fn parts(self) -> (i64, i64) {
+        (self.high, self.low)
+    }
+
+    /// The inverse of [`Sum::parts`].
+    pub fn from_parts(high: i64, low: i64) -> Self {
+        Sum { high, low }
+    }
+
     /// The sum in units of `2^scale.unit()`; always fits.
     fn fixed(self) -> i128 {
         (i128::from(self.high) << SPLIT) + i128::from(self.low)
@@ -153,15 +163,21 @@ impl Wide {
         }
     }
 
-    fn add_limb(&mut self, limb: i32, value: i128) {
-        *self.limbs.entry(limb).or_default() += value;
-    }
-
     /// Adds another sum.
     pub fn merge(&mut self, other: &Wide) {
         for (&limb, &value) in &other.limbs {
             self.add_limb(limb, value);
         }
+    }
+
+    /// The limbs as (index, value), for storage outside of memory.
+    pub fn limbs(&self) -> impl ExactSizeIterator<Item = (i32, i128)> + '_ {
+        self.limbs.iter().map(|(&limb, &value)| (limb, value))
+    }
+
+    /// Adds a limb that [`Wide::limbs`] gave.
+    pub fn add_limb(&mut self, limb: i32, value: i128) {
+        *self.limbs.entry(limb).or_default() += value;
     }
 
     fn scaled(&self, factor: i128) -> Wide {

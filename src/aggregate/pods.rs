@@ -31,7 +31,7 @@ pub struct PodKey {
 
 #[derive(Debug, Clone, Copy)]
 pub struct PodState {
-    sums: Sums<POD_SUMS>,
+    pub sums: Sums<POD_SUMS>,
     /// The greatest text so far, or null.
     pub resource_id: TextId,
     /// The greatest so far; NaN if none.
@@ -57,7 +57,7 @@ impl Default for PodState {
 #[derive(Debug, Default)]
 pub struct Pods {
     pub groups: Groups<PodKey, PodState>,
-    outliers: Outliers,
+    pub outliers: Outliers,
     /// Group of each row of the batch at hand.
     scratch: Vec<u32>,
 }
@@ -132,17 +132,22 @@ impl Pods {
                 node: ids.text(key.node),
                 labels: ids.set(key.labels),
             };
-            let resource_id = ids.text(theirs.resource_id);
-            let group = self.groups.index(key);
-            group_of.push(group);
-            let ours = self.groups.state_mut(group);
-            ours.sums.merge(group, &theirs.sums, &POD_SCALES, &mut self.outliers);
-            ours.node_cores = greater(ours.node_cores, theirs.node_cores);
-            ours.node_bytes = greater(ours.node_bytes, theirs.node_bytes);
-            ours.resource_id = greater_text(ours.resource_id, resource_id, ids.texts());
-            ours.rows += theirs.rows;
+            let theirs = PodState { resource_id: ids.text(theirs.resource_id), ..*theirs };
+            group_of.push(self.merge_group(key, &theirs, ids.texts()));
         }
         self.outliers.merge(&other.outliers, |g| group_of[g]);
+    }
+
+    /// Adds to the group of `key`, whose index it returns; outliers are merged apart.
+    pub fn merge_group(&mut self, key: PodKey, theirs: &PodState, texts: &Interner) -> usize {
+        let group = self.groups.index(key);
+        let ours = self.groups.state_mut(group);
+        ours.sums.merge(group, &theirs.sums, &POD_SCALES, &mut self.outliers);
+        ours.node_cores = greater(ours.node_cores, theirs.node_cores);
+        ours.node_bytes = greater(ours.node_bytes, theirs.node_bytes);
+        ours.resource_id = greater_text(ours.resource_id, theirs.resource_id, texts);
+        ours.rows += theirs.rows;
+        group
     }
 
     /// Sum `measure` of group `index`; `None` if no value was present.

@@ -2,6 +2,7 @@
 
 use super::interner::Interner;
 use super::partial::Partial;
+use crate::labels::keys::KeyId;
 use crate::labels::sets::{LabelSets, SetId};
 use crate::summary::row::TextId;
 
@@ -13,6 +14,7 @@ pub struct Translation<'a> {
     sets: &'a mut LabelSets,
     known_texts: Vec<TextId>,
     known_sets: Vec<SetId>,
+    pairs: Vec<(KeyId, u32)>,
 }
 
 impl<'a> Translation<'a> {
@@ -24,6 +26,7 @@ impl<'a> Translation<'a> {
             from_sets: &from.sets,
             texts,
             sets,
+            pairs: Vec::new(),
         }
     }
 
@@ -43,13 +46,13 @@ impl<'a> Translation<'a> {
             return id;
         }
         if self.known_sets[id.0 as usize] == SetId::NULL {
-            let mut pairs = std::mem::take(&mut self.sets.scratch);
+            let mut pairs = std::mem::take(&mut self.pairs);
             pairs.clear();
             for &(key, value) in self.from_sets.pairs(id) {
                 pairs.push((key, self.text(TextId(value)).0));
             }
-            self.sets.scratch = pairs;
-            self.known_sets[id.0 as usize] = self.sets.intern_scratch();
+            self.known_sets[id.0 as usize] = self.sets.intern_ids(&pairs);
+            self.pairs = pairs;
         }
         self.known_sets[id.0 as usize]
     }

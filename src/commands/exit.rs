@@ -2,6 +2,7 @@
 
 use crate::lookups::LookupsError;
 use crate::lookups::periods::PeriodError;
+use crate::memory::shares::TooSmall;
 use crate::pipeline::RunError;
 use crate::plan::PlanError;
 use crate::settings::SettingsError;
@@ -13,11 +14,15 @@ pub const USAGE: u8 = 2;
 pub const INPUT: u8 = 3;
 /// The database, or the file that was to be written.
 pub const OUTPUT: u8 = 4;
+pub const MEMORY: u8 = 5;
 pub const INTERRUPTED: u8 = 6;
 
 /// The exit code of a failed command, by the error that says what happened.
 pub fn code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
+        if cause.is::<TooSmall>() {
+            return MEMORY;
+        }
         if cause.is::<SettingsError>() {
             return USAGE;
         }
@@ -36,7 +41,7 @@ pub fn code(error: &anyhow::Error) -> u8 {
         if let Some(error) = cause.downcast_ref::<RunError>() {
             return match error {
                 RunError::Store(_) | RunError::Input(_) => INPUT,
-                RunError::Sink(_) => OUTPUT,
+                RunError::Sink(_) | RunError::Spill(_) => OUTPUT,
                 RunError::Interrupted => INTERRUPTED,
             };
         }

@@ -12,33 +12,31 @@ use super::{exit, logging};
 use crate::cli::run::RunFlags;
 use crate::decode::row_group::Reading;
 use crate::lookups::{self, periods};
+use crate::memory::shares::Budget;
+use crate::memory::watch::{self, Watch};
+use crate::memory::{limit, usage};
 use crate::pipeline::{self, Job, Outcome};
 use crate::plan::{Plan, chunks, discover};
 use crate::report::summary;
 use crate::settings::{self, ChunkSize, LookupsFrom, Settings, SinkTo, load};
 use crate::sink::{Sink, SinkError, csv::CsvSink, parquet::ParquetSink, postgres::PostgresSink};
+use crate::spill::spiller::Spiller;
 use crate::store::local::LocalStore;
 use crate::summary::finish::Tenant;
-
-/// Row groups with more compressed bytes than this are read page by page.
-const MOST_GROUP_BYTES: u64 = 32 * 1024 * 1024;
 
 pub fn run(flags: &RunFlags) -> Result<u8> {
     let config = load::config(&flags.config)?;
     let settled = settings::settle(flags, &load::env, config.as_ref(), load::today())?;
     logging::start(&settled.settings.logging);
     settled.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let mut settings = settled.settings;
+    settings.performance.force_spill = flags.force_spill;
     let cancelled = super::signals::cancelled()?;
     let started = Instant::now();
-    let rolled = roll_up(&settled.settings, &cancelled)?;
+    let rolled = roll_up(&settings, &cancelled)?;
     print!(
         "{}",
-        summary::Summary::new(
-            &settled.settings,
-            &rolled.plan,
-            rolled.outcome.as_ref(),
-            started.elapsed()
-        )
+        summary::Summary::new(&settings, &rolled.plan, rolled.outcome.as_ref(), started.elapsed())
     );
     Ok(exit::DONE)
 }
@@ -67,12 +65,17 @@ pub fn roll_up(settings: &Settings, cancelled: &Arc<AtomicBool>) -> Result<Rolle
     let tenant = tenant(settings, client.as_mut())?;
     let periods = periods::settle(settings, client.as_mut())?;
 
+    let cgroup = watch::own_cgroup();
+    let limit = limit::resolve(
+        settings.performance.memory_limit,
+        cgroup.as_ref(),
+        usage::host(),
+        &watch::read_file,
+    );
+    let budget = Budget::of(limit);
+    tracing::info!("{budget}");
     let threads = settings.performance.threads.unwrap_or_else(available_threads);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .thread_name(|i| format!("aggregate-{i}"))
-        .build()
-        .context("cannot start the worker threads; try fewer with --threads")?;
+    let pool = pool(threads)?;
     let plan = pool.install(|| {
         discover::plan(settings, &store, &|provider, month| {
             periods.get(&(provider, month)).cloned().unwrap_or_default()
@@ -82,15 +85,23 @@ pub fn roll_up(settings: &Settings, cancelled: &Arc<AtomicBool>) -> Result<Rolle
     if plan.units.is_empty() {
         return Ok(RolledUp { plan, outcome: None });
     }
-    let rows = match settings.performance.chunk_size {
-        ChunkSize::Auto => chunks::usual_rows(&plan.groups, threads),
-        ChunkSize::Rows(rows) => rows,
+    let fixed = plan.footer_bytes() + sink_bytes(&settings.sink);
+    let shares = budget.shares(threads as u64, plan.decode_bytes(), fixed)?;
+    let pool = if shares.threads < threads {
+        tracing::info!("{} threads instead of {threads}, for lack of memory", shares.threads);
+        self::pool(shares.threads)?
+    } else {
+        pool
     };
-    let chunks = chunks::cut(&plan.groups, rows);
+    let (chunk_rows, adaptive) = match settings.performance.chunk_size {
+        ChunkSize::Auto => (chunks::usual_rows(&plan.groups, shares.threads), true),
+        ChunkSize::Rows(rows) => (rows, false),
+    };
+    let performance = &settings.performance;
+    let spiller = Spiller::new(performance.spill_dir.clone(), performance.force_spill);
     let sink = open_sink(settings, client)?;
     let job = Job {
         plan: &plan,
-        chunks: &chunks,
         store: &store,
         tenant: &tenant,
         reading: Reading {
@@ -98,7 +109,12 @@ pub fn roll_up(settings: &Settings, cancelled: &Arc<AtomicBool>) -> Result<Rolle
             all_columns: !settings.performance.column_filtering,
         },
         streaming: settings.performance.use_streaming,
-        most_group_bytes: MOST_GROUP_BYTES,
+        chunk_rows,
+        adaptive,
+        budget: &budget,
+        shares,
+        watch: &Watch::new(cgroup),
+        spiller: &spiller,
         pool: &pool,
         cancelled,
         seed: Uuid::new_v4().as_u64_pair().0,
@@ -128,6 +144,22 @@ fn open_sink(settings: &Settings, client: Option<Client>) -> Result<Box<dyn Sink
         }
         (SinkTo::Postgres, None) => unreachable!("a PostgreSQL sink has a connection"),
     })
+}
+
+fn pool(threads: usize) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|i| format!("aggregate-{i}"))
+        .build()
+        .context("cannot start the worker threads; try fewer with --threads")
+}
+
+/// What a sink holds while it writes.
+fn sink_bytes(sink: &SinkTo) -> u64 {
+    match sink {
+        SinkTo::Postgres | SinkTo::Csv(_) => 1024 * 1024,
+        SinkTo::Parquet(_) => crate::sink::parquet::MOST_BYTES,
+    }
 }
 
 /// What affinity and the cgroup's quota allow.

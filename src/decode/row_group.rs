@@ -55,8 +55,25 @@ pub struct Reading {
 
 /// The partial states of the asked days.
 pub trait Days {
-    /// The state of `day` (since 1970-01-01), or `None` for a day that was not asked for.
-    fn state(&mut self, day: i64) -> Option<&mut Partial>;
+    /// Why a state cannot be had.
+    type Error;
+
+    /// The state of `day` (since 1970-01-01), or `None` for a day that was not asked for. Asked
+    /// again for each batch of rows: it may be another one by then.
+    fn state(&mut self, day: i64) -> Result<Option<&mut Partial>, Self::Error>;
+}
+
+/// Why a segment could not be added.
+#[derive(Debug)]
+pub enum AddError<E> {
+    Input(InputError),
+    State(E),
+}
+
+impl<E> From<InputError> for AddError<E> {
+    fn from(error: InputError) -> Self {
+        AddError::Input(error)
+    }
 }
 
 /// What was read, besides what went into the partial states.
@@ -97,13 +114,13 @@ pub struct Buffers {
 }
 
 /// Decodes a segment and adds its rows to the states of their days.
-pub fn add_rows(
+pub fn add_rows<D: Days>(
     segment: &Segment,
     tenant: &Tenant,
     reading: Reading,
-    days: &mut impl Days,
+    days: &mut D,
     buffers: &mut Buffers,
-) -> Result<Counts, InputError> {
+) -> Result<Counts, AddError<D::Error>> {
     let mut reader = Reader::open(segment, tenant, reading)?;
     let mut counts = Counts { rows: segment.rows.len() as u64, ..Counts::default() };
     let (first, last) = segment.file.days;
@@ -127,7 +144,7 @@ pub fn add_rows(
                 let state = if buffers.times[at] == NO_TIME || !counted(day) {
                     None
                 } else {
-                    days.state(day)
+                    days.state(day).map_err(AddError::State)?
                 };
                 match state {
                     Some(state) => {

@@ -26,7 +26,7 @@ pub struct LabelSets {
     flat: Vec<(KeyId, u32)>,
     ends: Vec<usize>,
     table: HashTable<u32>,
-    pub(crate) scratch: Vec<(KeyId, u32)>,
+    scratch: Vec<(KeyId, u32)>,
 }
 
 impl Default for LabelSets {
@@ -92,16 +92,23 @@ impl LabelSets {
         })
     }
 
-    /// The set of the pairs in `scratch`, which are sorted by key without repeats.
-    pub(crate) fn intern_scratch(&mut self) -> SetId {
-        let wanted = &self.scratch[..];
+    fn intern_scratch(&mut self) -> SetId {
+        let scratch = std::mem::take(&mut self.scratch);
+        let id = self.intern_ids(&scratch);
+        self.scratch = scratch;
+        id
+    }
+
+    /// The set of `pairs`, which are sorted by key without repeats; values are texts of the
+    /// interner that goes with this table.
+    pub fn intern_ids(&mut self, pairs: &[(KeyId, u32)]) -> SetId {
         let (flat, ends) = (&self.flat, &self.ends);
-        let hash = hash_pairs(wanted);
-        if let Some(&id) = self.table.find(hash, |&id| slice(flat, ends, id) == wanted) {
+        let hash = hash_pairs(pairs);
+        if let Some(&id) = self.table.find(hash, |&id| slice(flat, ends, id) == pairs) {
             return SetId(id);
         }
         let id = self.ends.len() as u32;
-        self.flat.extend_from_slice(wanted);
+        self.flat.extend_from_slice(pairs);
         self.ends.push(self.flat.len());
         let (flat, ends) = (&self.flat, &self.ends);
         self.table.insert_unique(hash, id, |&id| hash_pairs(slice(flat, ends, id)));

@@ -2,6 +2,7 @@
 
 use crate::decode::error::InputError;
 use crate::sink::SinkError;
+use crate::spill::SpillError;
 use crate::store::StoreError;
 
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +13,8 @@ pub enum RunError {
     Input(#[from] InputError),
     #[error(transparent)]
     Sink(#[from] SinkError),
+    #[error(transparent)]
+    Spill(#[from] SpillError),
     #[error("interrupted: the day in progress was rolled back, finished days stay")]
     Interrupted,
 }

@@ -43,3 +43,35 @@ pub struct Plan {
     /// Columns that some files lack, with how many do.
     pub missing_columns: Vec<(String, usize)>,
 }
+
+/// The most that a page of a column takes: writers cut at 1 MiB of values.
+const PAGE: u64 = 1280 * 1024;
+
+impl Plan {
+    /// Bytes that a task needs to decode a row group: a page and a dictionary of each column.
+    pub fn decode_bytes(&self) -> u64 {
+        let of_group = |group: &PlannedGroup| -> u64 {
+            let metadata = group.file.metadata.row_group(group.row_group);
+            let leaves = group.file.columns.iter().filter_map(|found| found.leaf);
+            let sizes = leaves.map(|leaf| metadata.column(leaf).uncompressed_size().max(0) as u64);
+            sizes.map(|size| size.min(2 * PAGE)).sum()
+        };
+        self.groups.iter().map(of_group).max().unwrap_or(0) + PAGE
+    }
+
+    /// Days that row groups of several days keep in memory until those are read.
+    pub fn units_held_open(&self) -> usize {
+        let mut open = vec![false; self.units.len()];
+        for group in self.groups.iter().filter(|group| group.units.0 != group.units.1) {
+            open[group.units.0..=group.units.1].fill(true);
+        }
+        open.into_iter().filter(|&open| open).count()
+    }
+
+    /// Bytes that the footers hold.
+    pub fn footer_bytes(&self) -> u64 {
+        let mut files: Vec<_> = self.groups.iter().map(|group| &group.file).collect();
+        files.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        files.iter().map(|file| file.metadata.memory_size() as u64).sum()
+    }
+}

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::bytes::ColumnBytes;
 use crate::decode::row_group::Segment;
+use crate::memory::permits::Permit;
 use crate::plan::chunks::Chunk;
 use crate::plan::{Plan, PlannedGroup};
 use crate::store::StoreError;
@@ -19,6 +20,9 @@ pub struct FetchedChunk {
     /// With the source that each belongs to.
     pub segments: Vec<(usize, Segment)>,
     pub units: (usize, usize),
+    pub rows: usize,
+    /// The memory that the bytes take.
+    _permit: Permit,
 }
 
 /// Ranges closer than this are read in one go.
@@ -40,7 +44,14 @@ impl<'p> Reader<'p> {
         Reader { plan, store, all_columns, most_bytes, last: None }
     }
 
-    pub fn fetch(&mut self, chunk: &Chunk) -> Result<FetchedChunk, StoreError> {
+    /// Compressed bytes that fetching a chunk puts into memory.
+    pub fn bytes_of(&self, chunk: &Chunk) -> u64 {
+        let groups = chunk.cuts.iter().map(|cut| self.plan.groups[cut.group].bytes);
+        groups.filter(|&bytes| bytes <= self.most_bytes).sum()
+    }
+
+    /// Fetches a chunk, whose bytes `permit` stands for.
+    pub fn fetch(&mut self, chunk: &Chunk, permit: Permit) -> Result<FetchedChunk, StoreError> {
         let mut segments = Vec::with_capacity(chunk.cuts.len());
         for cut in &chunk.cuts {
             let group = &self.plan.groups[cut.group];
@@ -54,7 +65,7 @@ impl<'p> Reader<'p> {
             };
             segments.push((group.source, segment));
         }
-        Ok(FetchedChunk { segments, units: chunk.units })
+        Ok(FetchedChunk { segments, units: chunk.units, rows: chunk.rows(), _permit: permit })
     }
 
     fn group_bytes(&mut self, index: usize) -> Result<ColumnBytes, StoreError> {

@@ -25,7 +25,10 @@ use crate::summary::columns::{COLUMNS, ColumnType, DayTexts, Value};
 use crate::summary::row::{DayMeta, RowBatch};
 
 /// Rows of a row group.
-pub const ROW_GROUP_ROWS: usize = 100_000;
+pub const ROW_GROUP_ROWS: usize = 32_768;
+
+/// Bytes held while a row group grows, about.
+pub const MOST_BYTES: u64 = 12 * 1024 * 1024;
 
 /// Key of the file metadata that names the program and its version.
 pub const VERSION_KEY: &str = "ocp-rollup.version";

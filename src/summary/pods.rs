@@ -53,7 +53,8 @@ pub fn group(
                 let labels = day.sets.merge_all(&[of_node, of_namespace, key.labels]);
                 let group = finished.entry(PodKey { labels, ..key });
                 for measure in 0..POD_SUMS {
-                    add_times(&mut group.totals[measure], pods.total(index, measure), times);
+                    let total = pods.total(index, measure);
+                    add_times(&mut group.totals[measure], total.as_ref(), times);
                 }
                 group.node_cores = greater(group.node_cores, state.node_cores);
                 group.node_bytes = greater(group.node_bytes, state.node_bytes);
@@ -65,16 +66,9 @@ pub fn group(
 }
 
 /// Adds `times * other` to a sum where null means that nothing was present yet.
-pub fn add_times(sum: &mut Option<Total>, other: Option<Total>, times: i64) {
-    match (sum.as_mut(), other) {
-        (_, None) => {}
-        (None, Some(other)) if times == 1 => *sum = Some(other),
-        (None, Some(other)) => {
-            let mut product = other.zeroed();
-            product.add_times(&other, times);
-            *sum = Some(product);
-        }
-        (Some(sum), Some(other)) => sum.add_times(&other, times),
+pub fn add_times(sum: &mut Option<Total>, other: Option<&Total>, times: i64) {
+    if let Some(other) = other {
+        sum.get_or_insert_with(|| other.zeroed()).add_times(other, times);
     }
 }
 
