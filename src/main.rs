@@ -9,6 +9,7 @@ fn main() -> ExitCode {
         Command::Run(flags) => commands::run::run(&flags),
         Command::Verify(command) => commands::verify::run(&command),
         Command::Generate(args) => commands::generate::run(args),
+        Command::Demo(args) => commands::demo::run(args),
     };
     match done {
         Ok(code) => ExitCode::from(code),

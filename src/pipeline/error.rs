@@ -1,14 +1,14 @@
 //! Why a run failed.
 
 use crate::decode::error::InputError;
+use crate::plan::PlanError;
 use crate::sink::SinkError;
 use crate::spill::SpillError;
-use crate::store::StoreError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Read(#[from] PlanError),
     #[error(transparent)]
     Input(#[from] InputError),
     #[error(transparent)]

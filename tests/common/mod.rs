@@ -2,5 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod golden;
+pub mod multiset;
 pub mod postgres;
 pub mod rows;
