@@ -177,7 +177,7 @@ fn json_labels() -> impl Strategy<Value = String> {
     let value = prop_oneof![
         8 => select(&VALUES[..2]).prop_map(super::json::quoted),
         2 => select(&VALUES[..]).prop_map(super::json::quoted),
-        1 => select(&VALUES[..]).prop_map(|text| escaped(text)),
+        1 => select(&VALUES[..]).prop_map(escaped),
         1 => select(&["null", "true", "7", "-0.5", "[1, null]", "{\"z\": {\"bb\": [], \"c\": 1}}"][..])
             .prop_map(str::to_owned),
     ];

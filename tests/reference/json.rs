@@ -71,11 +71,11 @@ pub fn quoted(text: &str) -> String {
 
 type Input<'a, 'b> = &'a mut Peekable<Chars<'b>>;
 
-fn blanks(input: Input) {
+fn blanks(input: Input<'_, '_>) {
     while input.next_if(|c| c.is_ascii_whitespace()).is_some() {}
 }
 
-fn value(input: Input) -> Json {
+fn value(input: Input<'_, '_>) -> Json {
     blanks(input);
     match input.peek() {
         Some('"') => Json::Text(string(input)),
@@ -97,7 +97,7 @@ fn value(input: Input) -> Json {
     }
 }
 
-fn items<T>(input: Input, end: char, mut item: impl FnMut(Input) -> T) -> Vec<T> {
+fn items<T>(input: Input<'_, '_>, end: char, mut item: impl FnMut(Input<'_, '_>) -> T) -> Vec<T> {
     input.next();
     let mut items = Vec::new();
     loop {
@@ -112,7 +112,7 @@ fn items<T>(input: Input, end: char, mut item: impl FnMut(Input) -> T) -> Vec<T>
     }
 }
 
-fn string(input: Input) -> String {
+fn string(input: Input<'_, '_>) -> String {
     assert_eq!(input.next(), Some('"'));
     let mut units: Vec<u16> = Vec::new();
     loop {

@@ -20,7 +20,7 @@ fn parsed(text: &str) -> Labels {
         return labels;
     }
     if text.trim_start().starts_with('{') {
-        let Json::Object(pairs) = Json::parse(text) else { unreachable!("it begins with a brace") };
+        let Json::Object(pairs) = Json::parse(text) else { panic!("not an object: {text}") };
         for (key, value) in pairs {
             let value = match value {
                 Json::Null => None,

@@ -24,6 +24,9 @@ pub enum Cell {
 #[derive(Clone, Default)]
 pub struct Row(pub BTreeMap<&'static str, Cell>);
 
+/// Value and scale by column.
+type Numbers = BTreeMap<&'static str, (f64, f64)>;
+
 impl Row {
     pub fn text(&mut self, column: &'static str, text: Option<&str>) {
         self.0.extend(text.map(|text| (column, Cell::Text(text.to_owned()))));
@@ -68,7 +71,7 @@ impl Row {
         key
     }
 
-    fn numbers(&self) -> BTreeMap<&'static str, (f64, f64)> {
+    fn numbers(&self) -> Numbers {
         let number = |(column, cell): (&&'static str, &Cell)| match cell {
             Cell::Number { value, scale } => Some((*column, (*value, *scale))),
             _ => None,
@@ -194,7 +197,7 @@ fn records(text: &str) -> Vec<Vec<Option<String>>> {
 pub fn differences(expected: &[Row], actual: &[Row], tolerance: Option<f64>) -> Vec<String> {
     let tolerance = tolerance.unwrap_or(TOLERANCE);
     let grouped = |rows: &[Row]| {
-        let mut groups: BTreeMap<String, Vec<BTreeMap<&'static str, (f64, f64)>>> = BTreeMap::new();
+        let mut groups: BTreeMap<String, Vec<Numbers>> = BTreeMap::new();
         for row in rows {
             groups.entry(row.key()).or_default().push(row.numbers());
         }

@@ -153,7 +153,7 @@ impl Day<'_> {
 
     fn pods(&self) -> Vec<Row> {
         type Key<'a> = (Option<&'a str>, &'a str, GroupLabels);
-        let mut groups: BTreeMap<Key, Vec<&Item>> = BTreeMap::new();
+        let mut groups: BTreeMap<Key<'_>, Vec<&Item>> = BTreeMap::new();
         for item in self.items.of(&POD_USAGE) {
             let Some(node) = item.text("node").filter(|node| !node.is_empty()) else { continue };
             let namespace = item.text("namespace");

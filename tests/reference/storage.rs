@@ -24,11 +24,11 @@ struct Mount<'a> {
 const GROUP: [&str; 5] =
     ["namespace", "persistentvolumeclaim", "persistentvolume", "storageclass", "csi_volume_handle"];
 
-pub fn rows(day: &Day) -> Vec<Row> {
+pub fn rows(day: &Day<'_>) -> Vec<Row> {
     let mounts = mounts(day);
     // Names, node, resource id, labels.
     type Key<'a> = ([Text<'a>; 5], Text<'a>, Text<'a>, GroupLabels);
-    let mut groups: BTreeMap<Key, Vec<&Item>> = BTreeMap::new();
+    let mut groups: BTreeMap<Key<'_>, Vec<&Item>> = BTreeMap::new();
     for item in day.items.of(&STORAGE_USAGE) {
         let names = GROUP.map(|column| item.text(column));
         let own = [item.text("persistentvolume_labels"), item.text("persistentvolumeclaim_labels")];
@@ -57,13 +57,13 @@ pub fn rows(day: &Day) -> Vec<Row> {
     rows.collect()
 }
 
-fn mounts<'a>(day: &'a Day) -> BTreeSet<Mount<'a>> {
+fn mounts<'a>(day: &'a Day<'_>) -> BTreeSet<Mount<'a>> {
     let mut mounts = BTreeSet::new();
     for storage in day.items.of(&STORAGE_USAGE) {
         let (namespace, pod) = (storage.text("namespace"), storage.text("pod"));
         for usage in day.items.of(&POD_USAGE) {
             // Null is equal to nothing.
-            let same = |a: Text, b: Text| a.is_some() && a == b;
+            let same = |a: Text<'_>, b: Text<'_>| a.is_some() && a == b;
             if same(namespace, usage.text("namespace")) && same(pod, usage.text("pod")) {
                 mounts.insert(Mount {
                     claim: storage.text("persistentvolumeclaim"),
@@ -80,7 +80,11 @@ fn mounts<'a>(day: &'a Day) -> BTreeSet<Mount<'a>> {
 }
 
 /// Node and resource id of every row that the join makes of `item`.
-fn places<'a>(day: &Day, mounts: &BTreeSet<Mount<'a>>, item: &Item) -> Vec<(Text<'a>, Text<'a>)> {
+fn places<'a>(
+    day: &Day<'_>,
+    mounts: &BTreeSet<Mount<'a>>,
+    item: &Item,
+) -> Vec<(Text<'a>, Text<'a>)> {
     let claim = item.text("persistentvolumeclaim");
     let joined = mounts.iter().filter(|mount| {
         claim.is_some()
@@ -97,14 +101,14 @@ fn places<'a>(day: &Day, mounts: &BTreeSet<Mount<'a>>, item: &Item) -> Vec<(Text
 }
 
 /// On how many nodes `volume` is; `None` if on none.
-fn node_count(mounts: &BTreeSet<Mount>, volume: Text) -> Option<usize> {
+fn node_count(mounts: &BTreeSet<Mount<'_>>, volume: Text<'_>) -> Option<usize> {
     volume?;
     let here = mounts.iter().filter(|mount| mount.volume == volume);
     let nodes: BTreeSet<&str> = here.filter_map(|mount| mount.node).collect();
     (!nodes.is_empty()).then_some(nodes.len())
 }
 
-fn measures(day: &Day, row: &mut Row, items: &[&Item], times: u64, node_count: Option<usize>) {
+fn measures(day: &Day<'_>, row: &mut Row, items: &[&Item], times: u64, node_count: Option<usize>) {
     let first = day.date.with_day(1).expect("every month has a first day");
     let days = (first + Months::new(1)).signed_duration_since(first).num_days();
     let total = |column| sum(items.iter().map(|item| (item.measure(column), times)));
