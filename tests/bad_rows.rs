@@ -1,5 +1,7 @@
 //! Odd but readable rows: counted or left out, and either way said.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
+
 mod common;
 
 use common::line_items::{Row, Value, node_labels, pod, storage};

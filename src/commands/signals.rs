@@ -61,6 +61,7 @@ impl Signals {
     }
 }
 
+#[expect(clippy::exit, reason = "before anything is written there is nothing to end in order")]
 fn watch(cancelled: &AtomicBool, stage: &Mutex<Stage>) {
     loop {
         std::thread::sleep(LOOK);
