@@ -5,6 +5,7 @@ pub mod cli;
 pub mod commands;
 pub mod database;
 pub mod decode;
+pub mod demo;
 pub mod failpoint;
 pub mod generate;
 pub mod labels;

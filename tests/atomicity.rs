@@ -1,6 +1,7 @@
 //! What others see of a run that is held, killed or interrupted at any point of a day, through the
 //! program itself. Runs with the feature `failpoints`.
 #![cfg(feature = "failpoints")]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
 
 mod common;
 

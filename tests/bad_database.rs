@@ -1,5 +1,6 @@
 //! A database that is not there, not writable or not as expected: the message, the exit code, and
 //! the rows that were there before.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
 
 mod common;
 

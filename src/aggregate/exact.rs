@@ -302,6 +302,41 @@ impl Total {
     }
 }
 
+/// `N` finished sums in little memory, of which some may be null.
+#[derive(Debug, Clone)]
+pub struct Totals<const N: usize> {
+    fixed: [i128; N],
+    present: u16,
+    /// Only where a sum needs it.
+    wide: Option<Box<[Option<Box<Wide>>; N]>>,
+}
+
+impl<const N: usize> Default for Totals<N> {
+    fn default() -> Self {
+        Totals { fixed: [0; N], present: 0, wide: None }
+    }
+}
+
+impl<const N: usize> Totals<N> {
+    pub fn add_times(&mut self, index: usize, other: &Total, times: i64) {
+        self.present |= 1 << index;
+        let wide = self.wide.as_mut().and_then(|wide| wide[index].take());
+        let mut sum = Total { fixed: self.fixed[index], unit: other.unit, wide };
+        sum.add_times(other, times);
+        self.fixed[index] = sum.fixed;
+        if sum.wide.is_some() {
+            self.wide.get_or_insert_with(|| Box::new([const { None }; N]))[index] = sum.wide;
+        }
+    }
+
+    /// Sum `index`, all of whose parts were at `scale`; `None` if it has none.
+    pub fn get(&self, index: usize, scale: Scale) -> Option<Total> {
+        let wide = self.wide.as_ref().and_then(|wide| wide[index].clone());
+        let total = Total { fixed: self.fixed[index], unit: scale.unit(), wide };
+        (self.present >> index & 1 == 1).then_some(total)
+    }
+}
+
 /// Sign, the leading bits of the magnitude, their exponent, and whether bits below them are set.
 fn leading_bits(wide: &Wide) -> (bool, u128, i32, bool) {
     let mut carried = wide.carried();

@@ -3,6 +3,7 @@
 //! A flag that was not given stays `None`, so that [`crate::settings::settle`] can look for the
 //! value in the environment and the config file before it takes the default.
 
+pub mod demo;
 pub mod generate;
 pub mod logging;
 pub mod postgres;
@@ -20,8 +21,9 @@ use clap::{Args, Parser, Subcommand};
     name = "ocp-rollup",
     version,
     propagate_version = true,
-    after_help = "Exit codes: 0 done; 1 verify found differences; 2 usage or configuration; 3 input \
-                  unreadable or inconsistent; 4 database; 5 memory limit cannot be met; 6 interrupted."
+    after_help = "Exit codes: 0 done; 1 verify or a check of demo found differences; 2 usage or \
+                  configuration; 3 input unreadable or inconsistent; 4 database, output or temporary file; \
+                  5 memory limit cannot be met; 6 interrupted."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -35,6 +37,7 @@ pub enum Command {
     Run(Box<run::RunFlags>),
     Verify(Box<verify::VerifyCommand>),
     Generate(generate::GenerateArgs),
+    Demo(demo::DemoArgs),
 }
 
 /// The flag that names the config file; shared by every subcommand that settles settings.

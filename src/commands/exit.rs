@@ -1,6 +1,8 @@
 //! Exit codes.
 
 use super::output::OutputError;
+use crate::demo::DemoError;
+use crate::generate::GenerateError;
 use crate::lookups::LookupsError;
 use crate::lookups::periods::PeriodError;
 use crate::memory::shares::TooSmall;
@@ -41,10 +43,16 @@ pub fn code(error: &anyhow::Error) -> u8 {
         }
         if let Some(error) = cause.downcast_ref::<RunError>() {
             return match error {
-                RunError::Store(_) | RunError::Input(_) => INPUT,
+                RunError::Read(_) | RunError::Input(_) => INPUT,
                 RunError::Sink(_) | RunError::Spill(_) => OUTPUT,
                 RunError::Interrupted => INTERRUPTED,
             };
+        }
+        if let Some(error) = cause.downcast_ref::<GenerateError>() {
+            return if error.is_usage() { USAGE } else { OUTPUT };
+        }
+        if let Some(DemoError::Folder { .. } | DemoError::Write { .. }) = cause.downcast_ref() {
+            return OUTPUT;
         }
         if cause.is::<crate::database::DatabaseError>() {
             return OUTPUT;

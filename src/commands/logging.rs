@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::settings::{LogFormat, Logging};
+use crate::settings::{LogFormat, Logging, load};
 
 /// Starts logging; `RUST_LOG` beats the settled level.
 pub fn start(logging: &Logging) {
@@ -26,7 +26,7 @@ pub fn start(logging: &Logging) {
     let _ = if json {
         builder.json().with_current_span(true).with_span_list(false).try_init()
     } else {
-        let ansi = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let ansi = std::io::stderr().is_terminal() && load::env("NO_COLOR").is_none();
         builder.with_ansi(ansi).try_init()
     };
 }

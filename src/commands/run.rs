@@ -1,7 +1,5 @@
 //! `run`: plan, roll up, write, say what was done.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -11,7 +9,7 @@ use uuid::Uuid;
 use super::signals::{Hurry, Signals};
 use super::{exit, logging, output};
 use crate::cli::run::RunFlags;
-use crate::database::Canceller;
+use crate::database::{self, Canceller, DatabaseError};
 use crate::decode::row_group::Reading;
 use crate::lookups::{self, periods};
 use crate::memory::shares::Budget;
@@ -21,7 +19,10 @@ use crate::pipeline::{self, Job, Outcome};
 use crate::plan::{Plan, chunks, discover};
 use crate::report::summary;
 use crate::settings::{self, ChunkSize, LookupsFrom, Settings, SinkTo, load};
-use crate::sink::{Sink, SinkError, csv::CsvSink, parquet::ParquetSink, postgres::PostgresSink};
+use crate::sink::csv::CsvSink;
+use crate::sink::parquet::ParquetSink;
+use crate::sink::postgres::{PostgresError, PostgresSink};
+use crate::sink::{Sink, SinkError};
 use crate::spill::spiller::Spiller;
 use crate::store::local::LocalStore;
 use crate::summary::finish::Tenant;
@@ -60,9 +61,8 @@ pub fn roll_up(settings: &Settings, signals: &Signals) -> Result<RolledUp> {
     let store = LocalStore::new(&settings.input.source).map_err(crate::plan::PlanError::from)?;
     let needs_database =
         settings.sink == SinkTo::Postgres || settings.lookups == LookupsFrom::Postgres;
-    let mut client =
-        if needs_database { Some(crate::database::connect(&settings.postgres)?) } else { None };
-    let tenant = tenant(settings, client.as_mut())?;
+    let mut client = needs_database.then(|| database::connect(&settings.postgres)).transpose()?;
+    let tenant = tenant(settings, &mut client)?;
     let periods = periods::settle(settings, client.as_mut())?;
 
     let cgroup = watch::own_cgroup();
@@ -86,7 +86,7 @@ pub fn roll_up(settings: &Settings, signals: &Signals) -> Result<RolledUp> {
     if plan.units.is_empty() {
         return Ok(RolledUp { plan, outcome: None });
     }
-    let fixed = plan.footer_bytes() + sink_bytes(&settings.sink);
+    let fixed = sink_bytes(&settings.sink);
     let shares = budget.shares(threads as u64, plan.decode_bytes(), fixed)?;
     let pool = if shares.threads < threads {
         tracing::info!("{} threads instead of {threads}, for lack of memory", shares.threads);
@@ -100,8 +100,7 @@ pub fn roll_up(settings: &Settings, signals: &Signals) -> Result<RolledUp> {
     };
     let performance = &settings.performance;
     let spiller = Spiller::new(performance.spill_dir.clone(), performance.force_spill);
-    signals.begin_writing(client.as_ref().map(|client| hurry(client, settings)));
-    let sink = open_sink(settings, client, signals.cancelled())?;
+    let sink = open_sink(settings, client, signals)?;
     let job = Job {
         plan: &plan,
         store: &store,
@@ -126,13 +125,15 @@ pub fn roll_up(settings: &Settings, signals: &Signals) -> Result<RolledUp> {
     Ok(RolledUp { plan, outcome: Some(outcome) })
 }
 
-fn tenant(settings: &Settings, client: Option<&mut Client>) -> Result<Tenant> {
-    let lookups = match (&settings.lookups, client) {
-        (LookupsFrom::Directory(folder), _) => lookups::csv::load(folder)?,
-        (LookupsFrom::Postgres, Some(client)) => {
-            lookups::postgres::load(client, &settings.postgres.schema)?
+fn tenant(settings: &Settings, client: &mut Option<Client>) -> Result<Tenant> {
+    let lookups = match &settings.lookups {
+        LookupsFrom::Directory(folder) => lookups::csv::load(folder)?,
+        LookupsFrom::Postgres => {
+            let mut connected = connected(client.take(), settings)?;
+            let lookups = lookups::postgres::load(&mut connected, &settings.postgres.schema)?;
+            *client = Some(connected);
+            lookups
         }
-        (LookupsFrom::Postgres, None) => lookups::Lookups::default(),
     };
     Ok(Tenant::new(&lookups, settings.aggregation)?)
 }
@@ -147,20 +148,33 @@ fn hurry(client: &Client, settings: &Settings) -> Hurry {
     })
 }
 
+/// From here on a run must be ended in good order.
 fn open_sink(
     settings: &Settings,
     client: Option<Client>,
-    cancelled: &Arc<AtomicBool>,
+    signals: &Signals,
 ) -> Result<Box<dyn Sink>, SinkError> {
-    Ok(match (&settings.sink, client) {
-        (SinkTo::Csv(path), _) => Box::new(CsvSink::create(path)?),
-        (SinkTo::Parquet(path), _) => Box::new(ParquetSink::create(path)?),
-        (SinkTo::Postgres, Some(client)) => {
-            let sink = PostgresSink::open(client, &settings.postgres.schema)?;
-            Box::new(sink.interrupted_by(cancelled.clone()))
+    Ok(match &settings.sink {
+        SinkTo::Csv(path) => {
+            signals.begin_writing(None);
+            Box::new(CsvSink::create(path)?)
         }
-        (SinkTo::Postgres, None) => unreachable!("a PostgreSQL sink has a connection"),
+        SinkTo::Parquet(path) => {
+            signals.begin_writing(None);
+            Box::new(ParquetSink::create(path)?)
+        }
+        SinkTo::Postgres => {
+            let client = connected(client, settings).map_err(PostgresError::from)?;
+            signals.begin_writing(Some(hurry(&client, settings)));
+            let sink = PostgresSink::open(client, &settings.postgres.schema)?;
+            Box::new(sink.interrupted_by(signals.cancelled().clone()))
+        }
     })
+}
+
+/// The connection there is, else a new one.
+fn connected(client: Option<Client>, settings: &Settings) -> Result<Client, DatabaseError> {
+    client.map_or_else(|| database::connect(&settings.postgres), Ok)
 }
 
 fn pool(threads: usize) -> Result<rayon::ThreadPool> {

@@ -20,12 +20,13 @@ use crate::read::bytes::ColumnBytes;
 use crate::summary::finish::Tenant;
 use crate::summary::row::TextId;
 
-/// A file whose footer was read and whose columns were found.
+/// A file whose columns were found.
 #[derive(Debug)]
 pub struct InputFile {
     /// The name for messages: the path below the source.
     pub object: Arc<str>,
-    pub metadata: Arc<ParquetMetaData>,
+    /// In bytes.
+    pub size: u64,
     pub part: Part,
     pub columns: Vec<Found>,
     /// First and last day since 1970-01-01 that its rows may count for: asked for, and of the
@@ -37,6 +38,7 @@ pub struct InputFile {
 #[derive(Debug)]
 pub struct Segment {
     pub file: Arc<InputFile>,
+    pub metadata: Arc<ParquetMetaData>,
     pub row_group: usize,
     pub rows: Range<usize>,
     pub bytes: ColumnBytes,
@@ -196,7 +198,7 @@ fn check_promise(segment: &Segment, time: i64) -> Result<(), InputError> {
             false => broken(format!("{} to {}", day_text(first), day_text(last)), day_text(day)),
         };
     }
-    let group = segment.file.metadata.row_group(segment.row_group);
+    let group = segment.metadata.row_group(segment.row_group);
     let statistics = segment.file.columns[0].leaf.and_then(|leaf| group.column(leaf).statistics());
     match statistics.and_then(|statistics| statistics.null_count_opt()) {
         Some(0) => broken("no time is null".to_owned(), "no time".to_owned()),
@@ -231,7 +233,7 @@ impl<'t> Reader<'t> {
         }
         let wanted = columns.len();
         if reading.all_columns {
-            for leaf in unwanted(file) {
+            for leaf in unwanted(segment) {
                 let place = Place {
                     object: file.object.clone(),
                     row_group: segment.row_group,
@@ -239,7 +241,7 @@ impl<'t> Reader<'t> {
                 };
                 let column = ArrayColumn::new(
                     segment.bytes.clone(),
-                    &file.metadata,
+                    &segment.metadata,
                     leaf,
                     segment.rows.clone(),
                     BATCH,
@@ -419,7 +421,7 @@ fn open_column(
     let Some(leaf) = found.leaf else {
         return Ok(Column::Missing);
     };
-    let metadata = &segment.file.metadata;
+    let metadata = &segment.metadata;
     let group = metadata.row_group(segment.row_group);
     let chunk = group.column(leaf);
     let direct = found.direct.filter(|_| reading.categorical && pages::can_read(chunk));
@@ -442,8 +444,9 @@ fn open_column(
 }
 
 /// The leaves of flat columns that the part does not use.
-fn unwanted(file: &InputFile) -> Vec<usize> {
-    let schema = file.metadata.file_metadata().schema_descr();
+fn unwanted(segment: &Segment) -> Vec<usize> {
+    let file = &segment.file;
+    let schema = segment.metadata.file_metadata().schema_descr();
     (0..schema.num_columns())
         .filter(|&leaf| {
             schema.column(leaf).path().parts().len() == 1

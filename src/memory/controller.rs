@@ -25,8 +25,9 @@ pub struct Changes {
 /// Chunks are never smaller: less would cost more than it saves.
 pub const LEAST_ROWS: usize = 2048;
 
-/// Above this share of the budget there is pressure; below [`CALM`] there is none.
-const PRESSURE: f64 = 0.92;
+/// Above this share of the limit there is pressure: what is counted was planned to take less.
+/// Below [`CALM`] there is none.
+const PRESSURE: f64 = 0.85;
 const CALM: f64 = 0.75;
 /// Samples of calm before a step back.
 const PATIENCE: u32 = 8;
@@ -64,9 +65,9 @@ impl Controller {
         self.changes
     }
 
-    /// Takes in how much of `budget` is `used`; true if that changed anything.
-    pub fn observe(&mut self, used: u64, budget: u64) -> bool {
-        let share = used as f64 / budget.max(1) as f64;
+    /// Takes in how much of `limit` is `used`; true if that changed anything.
+    pub fn observe(&mut self, used: u64, limit: u64) -> bool {
+        let share = used as f64 / limit.max(1) as f64;
         if share > PRESSURE {
             self.calm = 0;
             return self.tighten();

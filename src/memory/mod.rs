@@ -1,6 +1,7 @@
 //! Memory: how much there is, how it is shared out, and how much is used.
 
 pub mod controller;
+pub mod heap;
 pub mod limit;
 pub mod permits;
 pub mod shares;

@@ -44,7 +44,7 @@ impl Budget {
     /// threads, with `fixed` bytes for what it holds from start to end.
     pub fn shares(&self, threads: u64, decode_bytes: u64, fixed: u64) -> Result<Shares, TooSmall> {
         const LEAST_STATES: u64 = 4 * MIB;
-        const LEAST_REST: u64 = 8 * MIB;
+        const LEAST_REST: u64 = 10 * MIB;
         let needed = |threads: u64| fixed + threads * decode_bytes;
         let least = needed(1) + LEAST_STATES + LEAST_REST;
         if self.bytes < least {
@@ -64,9 +64,8 @@ impl Budget {
         let rest = self.bytes - needed(threads);
         Ok(Shares {
             threads: threads as usize,
-            in_flight: (rest / 5).min(MOST_IN_FLIGHT),
-            states: rest * 2 / 5,
-            finish: rest * 2 / 5,
+            in_flight: (rest / 8).min(MOST_IN_FLIGHT),
+            heap: rest - rest / 8,
         })
     }
 }
@@ -95,10 +94,8 @@ pub struct Shares {
     pub threads: usize,
     /// Compressed bytes that were read and not yet decoded.
     pub in_flight: u64,
-    /// Partial states of open days.
-    pub states: u64,
-    /// Days being finished, and rows that wait for the sink.
-    pub finish: u64,
+    /// Partial states of open days, days being finished, and rows that wait for the sink.
+    pub heap: u64,
 }
 
 #[cfg(test)]
@@ -130,7 +127,7 @@ mod tests {
     fn shares_fit() {
         for mib in 30..2000 {
             if let Ok(s) = budget(mib).shares(8, 5 * MIB, MIB) {
-                let used = s.in_flight + s.states + s.finish + s.threads as u64 * 5 * MIB + MIB;
+                let used = s.in_flight + s.heap + s.threads as u64 * 5 * MIB + MIB;
                 assert!(used <= budget(mib).bytes, "{mib}");
             }
         }

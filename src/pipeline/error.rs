@@ -2,15 +2,15 @@
 
 use crate::database::DatabaseError;
 use crate::decode::error::InputError;
+use crate::plan::PlanError;
 use crate::sink::SinkError;
 use crate::sink::postgres::PostgresError;
 use crate::spill::SpillError;
-use crate::store::StoreError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Read(#[from] PlanError),
     #[error(transparent)]
     Input(#[from] InputError),
     #[error(transparent)]

@@ -1,13 +1,14 @@
 //! A complete day to rows: at once where it fits, else partition by partition.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 
 use crate::aggregate::partial::Partial;
+use crate::memory::heap::Heap;
 use crate::spill::groups::{self, LentPairs, Share};
 use crate::spill::rows::{MergedRuns, Run};
-use crate::spill::spiller::Spiller;
+use crate::spill::spiller::{Spilled, Spiller};
 use crate::spill::{Block, SpillError};
 use crate::summary::finish::{FanOutCounts, Tenant, finish, finish_pods, finish_rest};
 use crate::summary::row::{DayMeta, RowBatch};
@@ -17,25 +18,24 @@ use super::states::{StateKind, UnitState};
 
 /// The rows of a day.
 pub enum FinishedDay {
-    InMemory(RowBatch),
+    /// With the bytes that they are counted with.
+    InMemory(RowBatch, u64),
     OnDisk(MergedRuns),
 }
 
 /// What finishing a day takes in memory, in terms of its states: labels are merged, rows made and
 /// sorted beside them.
-const GROWTH: u64 = 3;
+const GROWTH: u64 = 2;
 
 /// The same of a spilled partition, in terms of its bytes on disk before compression.
-const GROWTH_OF_SPILLED: u64 = 5;
+const GROWTH_OF_SPILLED: u64 = 6;
 
 /// Finishes days within a share of the memory.
 pub struct Finisher<'a> {
     pub tenant: &'a Tenant,
     pub spiller: &'a Spiller,
-    /// Bytes that one day may take. As many days are open at once as there are shares, so that no
-    /// task has to wait for another's memory.
-    pub share: u64,
-    /// Partitions of a day that are finished at once.
+    pub heap: &'a Heap,
+    /// Parts of a spilled day that are finished at once.
     pub threads: u64,
     pub kind: StateKind,
 }
@@ -52,16 +52,33 @@ pub struct DayCounts {
 impl Finisher<'_> {
     pub fn finish(
         &self,
-        unit: UnitState,
+        mut unit: UnitState,
         meta: &Arc<DayMeta>,
     ) -> Result<(FinishedDay, DayCounts), SpillError> {
-        let bytes: usize = unit.idle.iter().map(Partial::heap_bytes).sum();
-        let needed = bytes as u64 * GROWTH;
-        if !unit.spilled.is_empty() || (needed > self.share && unit.has_pods()) {
-            return self.finish_spilled(unit, meta);
+        let mut bytes: u64 = unit.idle.iter().map(|state| state.heap_bytes() as u64).sum();
+        if unit.spilled.is_empty() {
+            // Before anything is reserved: a thread that waits for the halves of a merge takes up
+            // other work meanwhile, which may want to reserve too.
+            let merged = unit.idle.into_par_iter().reduce_with(Partial::merge);
+            let state = merged.unwrap_or_else(|| self.kind.empty());
+            let now = state.heap_bytes() as u64;
+            self.heap.change(bytes, now);
+            bytes = now;
+            if let Some(reserved) = self.heap.reserve(bytes * GROWTH) {
+                let (rows, counts) = self.finish_in_memory(state, meta);
+                drop(reserved);
+                let now = rows.heap_bytes() as u64;
+                self.heap.change(bytes, now);
+                return Ok((FinishedDay::InMemory(rows, now), counts));
+            }
+            unit.idle = vec![state];
         }
-        let merged = unit.idle.into_par_iter().reduce_with(Partial::merge);
-        let state = merged.unwrap_or_else(|| self.kind.empty());
+        let finished = self.finish_spilled(unit, meta);
+        self.heap.change(bytes, 0);
+        finished
+    }
+
+    fn finish_in_memory(&self, state: Partial, meta: &Arc<DayMeta>) -> (RowBatch, DayCounts) {
         let mut counts = DayCounts {
             rows_without_node: state.rows_without_node,
             groups: (state.pods.groups.len() + state.storage.groups.len()) as u64,
@@ -69,7 +86,7 @@ impl Finisher<'_> {
         };
         let (rows, fan_out) = finish(state, meta, self.tenant);
         counts.fan_out = fan_out;
-        Ok((FinishedDay::InMemory(rows), counts))
+        (rows, counts)
     }
 
     fn finish_spilled(
@@ -81,18 +98,19 @@ impl Finisher<'_> {
         for state in unit.idle {
             let (other, pods) = state.split_pods(self.kind.known_labels());
             unit.spilled.add(self.spiller.spill(&pods)?);
+            drop(pods);
             rest = rest.merge(other);
         }
         let facts = rest.facts();
         let lent = LentPairs::new(&facts);
-        let pieces = self.pieces(unit.spilled.partitions());
+        let pieces = self.pieces(&unit.spilled);
         let gathered = Mutex::new(Gathered::default());
         pieces.par_iter().try_for_each(|piece| {
             let share = Share { index: piece.share.0, count: piece.share.1, lent: &lent };
             self.finish_piece(piece, share, &facts, meta, &gathered)
         })?;
         let Gathered { uses, mut counts, mut runs } =
-            gathered.into_inner().unwrap_or_else(|e| e.into_inner());
+            gathered.into_inner().unwrap_or_else(PoisonError::into_inner);
         counts.rows_without_node = rest.rows_without_node;
         counts.groups += rest.storage.groups.len() as u64;
         let batch = finish_rest(rest, meta, self.tenant, &uses, &mut counts.fan_out);
@@ -103,21 +121,33 @@ impl Finisher<'_> {
         Ok((FinishedDay::OnDisk(merged), counts))
     }
 
-    /// Partitions, cut into shares where one alone would not fit.
-    fn pieces<'b>(&self, partitions: impl Iterator<Item = &'b [Block]>) -> Vec<Piece<'b>> {
-        let mut pieces = Vec::new();
-        for blocks in partitions {
-            let raw: u64 = blocks.iter().map(|block| u64::from(block.raw)).sum();
-            let most = (self.share / self.threads).max(1);
-            let count = (raw * GROWTH_OF_SPILLED).div_ceil(most).max(1);
-            pieces.extend((0..count).map(|index| Piece { blocks, share: (index, count) }));
+    /// As many partitions at once as fit, and shares of one where it alone would not.
+    fn pieces(&self, spilled: &Spilled) -> Vec<Piece> {
+        let most = (self.heap.limit() / 2 / self.threads).max(1) / GROWTH_OF_SPILLED;
+        let raw = |blocks: &[Block]| blocks.iter().map(|b| u64::from(b.raw)).sum::<u64>();
+        let mut pieces: Vec<Piece> = Vec::new();
+        let mut open = 0;
+        for blocks in spilled.partitions() {
+            let bytes = raw(blocks);
+            if let Some(last) = pieces.last_mut()
+                && open + bytes <= most
+            {
+                last.blocks.extend(blocks);
+                open += bytes;
+                continue;
+            }
+            let count = bytes.div_ceil(most.max(1)).max(1);
+            for index in 0..count {
+                pieces.push(Piece { blocks: blocks.to_vec(), share: (index, count) });
+            }
+            open = if count == 1 { bytes } else { u64::MAX / 2 };
         }
         pieces
     }
 
     fn finish_piece<'t>(
         &'t self,
-        piece: &Piece<'_>,
+        piece: &Piece,
         share: Share<'_>,
         facts: &Partial,
         meta: &Arc<DayMeta>,
@@ -125,7 +155,7 @@ impl Finisher<'_> {
     ) -> Result<(), SpillError> {
         let file = self.spiller.file()?;
         let mut state = facts.facts();
-        for &block in piece.blocks {
+        for &block in &piece.blocks {
             groups::decode_into(&file.read(block)?, share, &mut state)
                 .map_err(|_| file.damaged())?;
         }
@@ -134,7 +164,7 @@ impl Finisher<'_> {
         let mut uses = NodeUses::default();
         let batch = finish_pods(state, meta, self.tenant, &mut uses, &mut counts.fan_out);
         let run = Run::write(&batch, &file)?;
-        let mut gathered = gathered.lock().unwrap_or_else(|e| e.into_inner());
+        let mut gathered = gathered.lock().unwrap_or_else(PoisonError::into_inner);
         gathered.uses.merge(&uses);
         gathered.counts.add(counts);
         gathered.runs.push(run);
@@ -143,8 +173,8 @@ impl Finisher<'_> {
 }
 
 /// A part of a day's spilled groups that is finished by itself.
-struct Piece<'b> {
-    blocks: &'b [Block],
+struct Piece {
+    blocks: Vec<Block>,
     /// Which share of the blocks' groups, and of how many.
     share: (u64, u64),
 }
@@ -161,11 +191,5 @@ impl DayCounts {
         self.fan_out.add(other.fan_out);
         self.rows_without_node += other.rows_without_node;
         self.groups += other.groups;
-    }
-}
-
-impl UnitState {
-    fn has_pods(&self) -> bool {
-        self.idle.iter().any(|state| !state.pods.groups.is_empty())
     }
 }

@@ -18,6 +18,7 @@ use crossbeam_channel::Sender;
 
 use crate::decode::row_group::{self, AddError, Buffers, Counts, Reading};
 use crate::memory::controller::{Changes, Controller};
+use crate::memory::heap::Heap;
 use crate::memory::permits::Permits;
 use crate::memory::shares::{Budget, Shares};
 use crate::memory::watch::Watch;
@@ -87,13 +88,14 @@ pub fn run(job: &Job<'_>, sink: Box<dyn Sink>) -> Result<Outcome, RunError> {
     let kind = StateKind { categorical: job.reading.categorical, seed: job.seed };
     let units = job.plan.units.len();
     let lanes = job.shares.threads;
+    let heap = Heap::new(job.shares.heap);
     let shared = Shared {
         job,
-        states: UnitStates::new(units, &job.plan.groups, kind, job.spiller, job.shares.states),
+        states: UnitStates::new(units, &job.plan.groups, kind, job.spiller, &heap),
         finisher: Finisher {
             tenant: job.tenant,
             spiller: job.spiller,
-            share: job.shares.finish / (lanes + DAYS_AHEAD) as u64,
+            heap: &heap,
             threads: job.shares.threads as u64,
             kind,
         },
@@ -132,7 +134,7 @@ pub fn run(job: &Job<'_>, sink: Box<dyn Sink>) -> Result<Outcome, RunError> {
             }
         });
         let stopped = || shared.is_stopped();
-        match writer::write(&days, sink, units, &shared.progress, &stopped) {
+        match writer::write(&days, sink, units, &shared.progress, &heap, &stopped) {
             Ok(written) => shared.outcome(|outcome| outcome.written = written),
             Err(error) => shared.fail(error),
         }
@@ -226,14 +228,14 @@ impl Shared<'_> {
     /// Answers pressure on memory, from this process or others in its cgroup.
     fn look_at_memory(&self, controller: &mut Controller, permits: &Permits) {
         let in_use = self.job.watch.sample();
-        let budget = self.job.budget.bytes.saturating_sub(in_use.others);
-        if controller.observe(in_use.own, budget) {
-            permits.resize(self.job.shares.in_flight.min(budget / 8));
+        let limit = self.job.budget.limit.bytes.saturating_sub(in_use.others);
+        if controller.observe(in_use.own, limit) {
+            permits.resize(self.job.shares.in_flight.min(limit / 10));
             self.states.spill_early.store(controller.is_spilling(), Ordering::Relaxed);
             tracing::debug!(
                 used = in_use.own,
                 others = in_use.others,
-                budget,
+                limit,
                 rows = controller.rows(),
                 waiting = controller.waiting(),
                 spilling = controller.is_spilling(),

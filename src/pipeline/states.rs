@@ -2,11 +2,12 @@
 //! is used up.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::aggregate::partial::Partial;
 use crate::decode::row_group::Days;
 use crate::labels::known::KnownLabels;
+use crate::memory::heap::Heap;
 use crate::plan::PlannedGroup;
 use crate::plan::units::UnitDays;
 use crate::spill::SpillError;
@@ -50,9 +51,7 @@ pub struct UnitStates<'a> {
     units: Vec<Mutex<UnitState>>,
     kind: StateKind,
     spiller: &'a Spiller,
-    /// Bytes of all states, and how many there may be.
-    bytes: AtomicU64,
-    share: u64,
+    heap: &'a Heap,
     /// Spill although within the share: set when memory is short for other reasons.
     pub spill_early: AtomicBool,
 }
@@ -63,20 +62,19 @@ impl<'a> UnitStates<'a> {
         groups: &[PlannedGroup],
         kind: StateKind,
         spiller: &'a Spiller,
-        share: u64,
+        heap: &'a Heap,
     ) -> Self {
         let mut states: Vec<UnitState> = (0..units).map(|_| UnitState::default()).collect();
         for group in groups {
             for unit in &mut states[group.units.0..=group.units.1] {
-                unit.rows_left += group.rows;
+                unit.rows_left += group.group.rows;
             }
         }
         UnitStates {
             units: states.into_iter().map(Mutex::new).collect(),
             kind,
             spiller,
-            bytes: AtomicU64::new(0),
-            share,
+            heap,
             spill_early: AtomicBool::new(false),
         }
     }
@@ -102,22 +100,20 @@ impl<'a> UnitStates<'a> {
         (first..=last).filter(complete).collect()
     }
 
-    /// Hands a complete unit over; its bytes are no longer counted here.
+    /// Hands a complete unit over; its bytes stay counted.
     pub fn take(&self, unit: usize) -> UnitState {
-        let state = self.with(unit, std::mem::take);
-        let bytes: usize = state.idle.iter().map(Partial::heap_bytes).sum();
-        self.bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
-        state
+        self.with(unit, std::mem::take)
     }
 
-    /// Whether the states use more than they should. A table that doubles needs room before it
-    /// gives any back: hence two thirds.
+    /// Whether the states use more than they should: a table that doubles needs room before it
+    /// gives any back, and a day room to be finished in.
     fn is_over(&self) -> bool {
-        let share = match self.spill_early.load(Ordering::Relaxed) {
-            true => self.share / 4,
-            false => self.share / 3 * 2,
+        let limit = self.heap.limit();
+        let most = match self.spill_early.load(Ordering::Relaxed) {
+            true => limit / 4,
+            false => limit / 4 * 3,
         };
-        self.bytes.load(Ordering::Relaxed) > share
+        self.heap.used() > most
     }
 }
 
@@ -182,9 +178,9 @@ impl<'a> ChunkStates<'a> {
     fn count(&mut self, at: usize) -> Result<(), SpillError> {
         let units = self.units;
         let held = &mut self.held[at];
-        held.count(&units.bytes);
+        held.count(units.heap);
         let groups = held.state.pods.groups.len();
-        let is_large = held.bytes * 4 >= units.bytes.load(Ordering::Relaxed);
+        let is_large = held.bytes * 4 >= units.heap.used();
         let must = units.is_over() && is_large && groups > 0;
         if must || units.spiller.is_forced(groups) {
             let whole = std::mem::replace(&mut held.state, units.kind.empty());
@@ -192,17 +188,16 @@ impl<'a> ChunkStates<'a> {
             let blocks = units.spiller.spill(&pods)?;
             units.with(held.unit, |u| u.spilled.add(blocks));
             held.state = rest;
-            held.count(&units.bytes);
+            held.count(units.heap);
         }
         Ok(())
     }
 }
 
 impl Held {
-    fn count(&mut self, all: &AtomicU64) {
+    fn count(&mut self, heap: &Heap) {
         let now = self.state.heap_bytes() as u64;
-        all.fetch_add(now, Ordering::Relaxed);
-        all.fetch_sub(self.bytes, Ordering::Relaxed);
+        heap.change(self.bytes, now);
         self.bytes = now;
     }
 }

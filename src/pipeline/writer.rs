@@ -8,6 +8,7 @@ use crossbeam_channel::Receiver;
 
 use super::error::RunError;
 use super::finish::FinishedDay;
+use crate::memory::heap::Heap;
 use crate::memory::permits::LOOK_UP;
 use crate::sink::Sink;
 use crate::summary::row::{RowBatch, RowKind};
@@ -61,6 +62,7 @@ pub fn write(
     mut sink: Box<dyn Sink>,
     units: usize,
     progress: &Progress,
+    heap: &Heap,
     stopped: &dyn Fn() -> bool,
 ) -> Result<Written, RunError> {
     let mut written = Written::default();
@@ -73,10 +75,12 @@ pub fn write(
             }
             let started = Instant::now();
             match day {
-                FinishedDay::InMemory(rows) => {
+                FinishedDay::InMemory(rows, bytes) => {
                     sink.begin_day(&rows.day)?;
                     sink.write(&rows)?;
                     written.count(&rows);
+                    drop(rows);
+                    heap.change(bytes, 0);
                 }
                 FinishedDay::OnDisk(mut runs) => {
                     sink.begin_day(runs.day())?;

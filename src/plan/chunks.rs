@@ -103,10 +103,10 @@ impl Lane {
         let mut chunk = Chunk { cuts: Vec::new(), units: groups[self.groups.start].units };
         let mut rows = 0;
         while let Some(group) = self.groups.clone().next() {
-            let left = groups[group].rows - self.rows_cut;
+            let left = groups[group].group.rows - self.rows_cut;
             let room = most_rows - rows;
             if left <= room {
-                chunk.cuts.push(Cut { group, rows: self.rows_cut..groups[group].rows });
+                chunk.cuts.push(Cut { group, rows: self.rows_cut..groups[group].group.rows });
                 self.groups.start += 1;
                 self.rows_cut = 0;
                 rows += left;
@@ -129,6 +129,6 @@ impl Lane {
 pub fn usual_rows(groups: &[PlannedGroup], threads: usize) -> usize {
     const MOST: usize = 200_000;
     const LEAST: usize = 16_384;
-    let rows: usize = groups.iter().map(|g| g.rows).sum();
+    let rows: usize = groups.iter().map(|g| g.group.rows).sum();
     (rows / (4 * threads.max(1))).clamp(LEAST, MOST)
 }

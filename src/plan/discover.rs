@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use uuid::Uuid;
 
+use super::footers::RowGroup;
 use super::units::{Skipped, Unit, UnitDays, days};
 use super::{Plan, PlanError, PlannedGroup, footers};
 use crate::decode::row_group::InputFile;
@@ -50,6 +51,10 @@ pub fn plan(
                 skipped.push(Skipped { source: provider, month, other_files });
                 continue;
             }
+            let has = |part| found.iter().filter(of_month).any(|c| c.part == part);
+            if has(Part::DailyPods) && !has(Part::Capacity) {
+                return Err(PlanError::NoCapacity { provider, month });
+            }
             let facts = meta(provider, month);
             let from = settings.from.max(month.first_day());
             for date in days(from, settings.to.min(month.last_day())) {
@@ -70,13 +75,16 @@ pub fn plan(
     // Pods need names only where there is storage to join them with.
     let with_storage: BTreeSet<usize> =
         candidates.iter().filter(|c| c.part == Part::Storage).map(|c| c.source).collect();
-    let files: Vec<(usize, InputFile)> = candidates
+    let all_columns = !settings.performance.column_filtering;
+    let files: Vec<(usize, InputFile, Vec<RowGroup>)> = candidates
         .par_iter()
         .filter(|c| unit_days[c.source].between(c.days.0, c.days.1).is_some())
         .map(|c| {
             let pod_names = with_storage.contains(&c.source);
-            let file = footers::read(store, &c.object, c.part, pod_names, c.days)?;
-            Ok((c.source, file))
+            let (file, metadata) = footers::read(store, &c.object, c.part, pod_names, c.days)?;
+            let groups = metadata.row_groups().iter();
+            let groups = groups.map(|g| RowGroup::of(g, &file.columns, all_columns)).collect();
+            Ok((c.source, file, groups))
         })
         .collect::<Result<_, PlanError>>()?;
 
@@ -88,8 +96,8 @@ pub fn plan(
         rows_pruned: 0,
         missing_columns: missing_columns(&files),
     };
-    for (source, file) in files {
-        add_groups(&mut plan, &unit_days[source], source, Arc::new(file), settings);
+    for (source, file, groups) in files {
+        add_groups(&mut plan, &unit_days[source], source, Arc::new(file), groups);
     }
     // Labels and storage are few and are there when the pods of the day come.
     plan.groups.sort_by_key(|g| (g.units, g.file.part));
@@ -109,33 +117,23 @@ fn add_groups(
     units: &UnitDays,
     source: usize,
     file: Arc<InputFile>,
-    settings: &Settings,
+    groups: Vec<RowGroup>,
 ) {
-    for (row_group, group) in file.metadata.row_groups().iter().enumerate() {
-        let rows = group.num_rows() as usize;
-        let promised_days = footers::promised_days(group, &file.columns);
-        let (first, last) = promised_days.unwrap_or(file.days);
+    for (row_group, group) in groups.into_iter().enumerate() {
+        let (first, last) = group.promised_days.unwrap_or(file.days);
         let possible = units.between(first.max(file.days.0), last.min(file.days.1));
-        let Some(possible) = possible.filter(|_| rows > 0) else {
-            plan.rows_pruned += rows as u64;
+        let Some(possible) = possible.filter(|_| group.rows > 0) else {
+            plan.rows_pruned += group.rows as u64;
             continue;
         };
-        let all_columns = !settings.performance.column_filtering;
-        plan.groups.push(PlannedGroup {
-            file: file.clone(),
-            source,
-            row_group,
-            rows,
-            bytes: footers::projected_bytes(group, &file.columns, all_columns),
-            promised_days,
-            units: possible,
-        });
+        let file = file.clone();
+        plan.groups.push(PlannedGroup { file, source, row_group, group, units: possible });
     }
 }
 
-fn missing_columns(files: &[(usize, InputFile)]) -> Vec<(String, usize)> {
+fn missing_columns(files: &[(usize, InputFile, Vec<RowGroup>)]) -> Vec<(String, usize)> {
     let mut missing: BTreeMap<String, usize> = BTreeMap::new();
-    for (_, file) in files {
+    for (_, file, _) in files {
         for found in file.columns.iter().filter(|f| f.leaf.is_none()) {
             let name = format!("{}.{}", file.part.report_type(), found.wanted.name);
             *missing.entry(name).or_default() += 1;

@@ -9,6 +9,7 @@ pub mod units;
 use std::sync::Arc;
 
 use crate::decode::row_group::InputFile;
+use footers::RowGroup;
 
 pub use error::PlanError;
 pub use units::{Skipped, Unit};
@@ -20,11 +21,7 @@ pub struct PlannedGroup {
     /// Index into the sources of the run.
     pub source: usize,
     pub row_group: usize,
-    pub rows: usize,
-    /// Compressed bytes of the columns that are read.
-    pub bytes: u64,
-    /// Days since 1970-01-01 that its statistics promise; `None` without statistics.
-    pub promised_days: Option<(i64, i64)>,
+    pub group: RowGroup,
     /// Indices of the first and last unit whose rows it can hold.
     pub units: (usize, usize),
 }
@@ -44,21 +41,7 @@ pub struct Plan {
     pub missing_columns: Vec<(String, usize)>,
 }
 
-/// The most that a page of a column takes: writers cut at 1 MiB of values.
-const PAGE: u64 = 1280 * 1024;
-
 impl Plan {
-    /// Bytes that a task needs to decode a row group: a page and a dictionary of each column.
-    pub fn decode_bytes(&self) -> u64 {
-        let of_group = |group: &PlannedGroup| -> u64 {
-            let metadata = group.file.metadata.row_group(group.row_group);
-            let leaves = group.file.columns.iter().filter_map(|found| found.leaf);
-            let sizes = leaves.map(|leaf| metadata.column(leaf).uncompressed_size().max(0) as u64);
-            sizes.map(|size| size.min(2 * PAGE)).sum()
-        };
-        self.groups.iter().map(of_group).max().unwrap_or(0) + PAGE
-    }
-
     /// Days that row groups of several days keep in memory until those are read.
     pub fn units_held_open(&self) -> usize {
         let mut open = vec![false; self.units.len()];
@@ -68,10 +51,8 @@ impl Plan {
         open.into_iter().filter(|&open| open).count()
     }
 
-    /// Bytes that the footers hold.
-    pub fn footer_bytes(&self) -> u64 {
-        let mut files: Vec<_> = self.groups.iter().map(|group| &group.file).collect();
-        files.dedup_by(|a, b| Arc::ptr_eq(a, b));
-        files.iter().map(|file| file.metadata.memory_size() as u64).sum()
+    /// The most bytes that a task needs to decode any of the row groups.
+    pub fn decode_bytes(&self) -> u64 {
+        self.groups.iter().map(|g| g.group.decode_bytes).max().unwrap_or(0)
     }
 }

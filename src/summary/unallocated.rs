@@ -38,8 +38,8 @@ impl<'t> NodeUses<'t> {
             let name = texts.get(key.node).unwrap_or_default();
             let resource_id = texts.get(group.resource_id);
             let node = self.node(name);
-            for (sum, total) in node.totals.iter_mut().zip(&group.totals) {
-                add_times(sum, total.as_ref(), 1);
+            for (measure, sum) in node.totals.iter_mut().enumerate() {
+                add_times(sum, group.total(measure).as_ref(), 1);
             }
             node.see(
                 resource_id,
