@@ -8,6 +8,7 @@ pub mod decode;
 pub mod failpoint;
 pub mod generate;
 pub mod labels;
+pub mod line_items;
 pub mod lookups;
 pub mod memory;
 pub mod pipeline;

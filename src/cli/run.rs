@@ -182,9 +182,7 @@ mod tests {
 
     fn run(arguments: &[&str]) -> RunFlags {
         let all = ["ocp-rollup", "run"].iter().chain(arguments);
-        let Command::Run(flags) = Cli::try_parse_from(all).unwrap().command else {
-            unreachable!()
-        };
+        let Command::Run(flags) = Cli::try_parse_from(all).unwrap().command else { unreachable!() };
         *flags
     }
 
