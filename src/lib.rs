@@ -3,6 +3,7 @@
 pub mod aggregate;
 pub mod cli;
 pub mod commands;
+pub mod convert;
 pub mod database;
 pub mod decode;
 pub mod failpoint;
