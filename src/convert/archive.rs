@@ -78,7 +78,7 @@ impl<'a> Unpacker<'a> {
         fault: &Faults<'_>,
     ) -> Result<Opened, ConvertError> {
         let mut opened = Opened { manifest: None, files: BTreeMap::new() };
-        let mut long_name = None;
+        let mut ahead = Ahead::default();
         // Raw, for otherwise long names of any length would be taken into memory.
         let entries = archive.entries().map_err(|error| fault.unreadable(error))?.raw(true);
         for (count, entry) in entries.enumerate() {
@@ -91,20 +91,27 @@ impl<'a> Unpacker<'a> {
                 EntryType::GNULongName => {
                     let text = fault.read_short(&mut entry, &own_name, LONGEST_NAME)?;
                     let text = text.strip_suffix(b"\0").unwrap_or(&text);
-                    long_name = Some(String::from_utf8_lossy(text).into_owned());
+                    ahead.name = Some(String::from_utf8_lossy(text).into_owned());
                     continue;
                 }
                 EntryType::XHeader => {
-                    let size = entry.size();
                     let text = fault.read_short(&mut entry, &own_name, LONGEST_NAME)?;
-                    long_name = pax_name(&text).or(long_name);
-                    tracing::debug!(size, "read the attributes of a member");
+                    if !ahead.take_attributes(&text) {
+                        return Err(fault.member(&own_name, "the attributes are damaged"));
+                    }
                     continue;
                 }
                 EntryType::XGlobalHeader => continue,
                 _ => {}
             }
-            let name = long_name.take().unwrap_or(own_name);
+            let Ahead { name, size, is_sparse } = std::mem::take(&mut ahead);
+            let name = name.unwrap_or(own_name);
+            if is_sparse {
+                return Err(fault.member(&name, "it is a sparse file"));
+            }
+            if size.is_some_and(|size| size != entry.size()) {
+                return Err(fault.member(&name, "it is larger than 8 GiB"));
+            }
             self.member(entry, &name, &mut opened, fault)?;
         }
         Ok(opened)
@@ -135,7 +142,7 @@ impl<'a> Unpacker<'a> {
                 return Err(fault.member(name, "it is the second manifest"));
             }
             let text = fault.read_short(&mut entry, name, LONGEST_MANIFEST)?;
-            opened.manifest = Some((place.clone(), Manifest::parse(&text, &place)?));
+            opened.manifest = Some(Manifest::parse(&text, &place)?);
         } else if !is_csv(Path::new(base)) {
             tracing::warn!(file = place, why = "neither CSV nor the manifest", "left out");
         } else if opened.files.contains_key(base) {
@@ -197,11 +204,31 @@ fn refusal(kind: EntryType, name: &str) -> Option<&'static str> {
     None
 }
 
-/// The member's name in its extended attributes.
-fn pax_name(text: &[u8]) -> Option<String> {
-    let mut attributes = PaxExtensions::new(text).filter_map(Result::ok);
-    let path = attributes.find(|attribute| attribute.key_bytes() == b"path")?;
-    Some(String::from_utf8_lossy(path.value_bytes()).into_owned())
+/// What stands ahead of a member about it.
+#[derive(Debug, Default)]
+struct Ahead {
+    name: Option<String>,
+    size: Option<u64>,
+    is_sparse: bool,
+}
+
+impl Ahead {
+    /// Takes in extended attributes; false if they are not well formed.
+    fn take_attributes(&mut self, text: &[u8]) -> bool {
+        for attribute in PaxExtensions::new(text) {
+            let Ok(attribute) = attribute else { return false };
+            let value = String::from_utf8_lossy(attribute.value_bytes());
+            match attribute.key_bytes() {
+                b"path" => self.name = Some(value.into_owned()),
+                b"size" => match value.parse() {
+                    Ok(size) => self.size = Some(size),
+                    Err(_) => return false,
+                },
+                key => self.is_sparse |= key.starts_with(b"GNU.sparse"),
+            }
+        }
+        true
+    }
 }
 
 /// Makes errors of one archive.

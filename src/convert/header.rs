@@ -226,7 +226,8 @@ mod tests {
             of(&few).unwrap_err(),
             "nearest is pod_usage, without node_capacity_cpu_cores, pod_labels"
         );
-        assert!(of("node").unwrap_err().contains("begins with"));
+        assert_eq!(of("node").unwrap_err(), "nearest is node_labels, without node_labels");
+        assert!(of("a,b").unwrap_err().contains("begins with"));
         assert!(content("a,b".split(',')).unwrap_err().contains("\"a,b\""));
         assert!(content("".split(',')).is_err());
         assert!(of("node,node,node_labels").unwrap_err().contains("twice"));

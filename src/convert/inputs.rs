@@ -40,10 +40,9 @@ pub struct LeftOut {
 }
 
 /// What one input holds: its manifest and its other files by their names.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Opened {
-    /// With the place it stands at.
-    pub manifest: Option<(String, Manifest)>,
+    pub manifest: Option<Manifest>,
     pub files: BTreeMap<String, Source>,
 }
 
@@ -53,43 +52,52 @@ pub struct Opened {
 /// If an input cannot be read, is no payload, or is not the whole payload.
 pub fn open(plan: &Plan, staging: &Path, cancelled: &AtomicBool) -> Result<Payload, ConvertError> {
     let mut unpacker = Unpacker::new(staging, plan.max_unpacked, cancelled);
-    let mut manifest: Option<(String, Manifest)> = None;
-    let mut files: BTreeMap<String, Source> = BTreeMap::new();
+    let mut payload: Option<Opened> = None;
     let mut optimization = BTreeSet::new();
-    for (index, path) in plan.inputs.iter().enumerate() {
+    for path in &plan.inputs {
         go_on(cancelled)?;
         let opened = open_one(path, &mut unpacker)?;
-        if let Some((place, own)) = &opened.manifest {
-            optimization.extend(own.for_optimization().map(str::to_owned));
-            tracing::debug!(place, payload = own.uuid, "read the manifest");
-        }
-        manifest = match (manifest, opened.manifest) {
-            (known, own) if index == 0 => known.or(own),
-            (Some((place, known)), Some((_, own))) if known.uuid == own.uuid => {
-                Some((place, known.with_files_of(own)))
-            }
-            (None, None) => None,
-            (known, own) => {
-                let id = |m: Option<(String, Manifest)>| {
-                    m.map_or_else(|| "(no manifest)".to_owned(), |(_, manifest)| manifest.uuid)
-                };
-                return Err(ConvertError::OtherPayload {
-                    first: plan.inputs[0].display().to_string(),
-                    first_id: id(known),
-                    second: path.display().to_string(),
-                    second_id: id(own),
-                });
-            }
-        };
-        for (name, source) in opened.files {
-            if files.contains_key(&name) {
-                return Err(ConvertError::Twice { file: source.name });
-            }
-            files.insert(name, source);
-        }
+        let listed = opened.manifest.iter().flat_map(Manifest::for_optimization);
+        optimization.extend(listed.map(str::to_owned));
+        payload = Some(match payload {
+            None => opened,
+            Some(known) => together(plan, path, known, opened)?,
+        });
     }
-    let manifest = manifest.map(|(_, manifest)| manifest);
+    let Opened { manifest, files } = payload.unwrap_or_default();
     sort_out(plan, manifest, files, &optimization)
+}
+
+/// What the first inputs hold with what `path` holds.
+fn together(
+    plan: &Plan,
+    path: &Path,
+    mut known: Opened,
+    own: Opened,
+) -> Result<Opened, ConvertError> {
+    known.manifest = match (known.manifest, own.manifest) {
+        (None, None) => None,
+        (Some(known), Some(own)) if known.uuid == own.uuid => Some(known.with_files_of(own)),
+        (known, own) => {
+            let id = |manifest: Option<Manifest>| {
+                manifest.map_or_else(|| "(no manifest)".to_owned(), |manifest| manifest.uuid)
+            };
+            let first = plan.inputs.first().map(|path| path.display().to_string());
+            return Err(ConvertError::OtherPayload {
+                first: first.unwrap_or_default(),
+                first_id: id(known),
+                second: path.display().to_string(),
+                second_id: id(own),
+            });
+        }
+    };
+    for (name, source) in own.files {
+        if known.files.contains_key(&name) {
+            return Err(ConvertError::Twice { file: source.name });
+        }
+        known.files.insert(name, source);
+    }
+    Ok(known)
 }
 
 /// Keeps the files with line items.
@@ -172,14 +180,12 @@ fn open_folder(folder: &Path) -> Result<Opened, ConvertError> {
     Ok(Opened { manifest, files })
 }
 
-fn read_manifest(file: File, path: &Path) -> Result<(String, Manifest), ConvertError> {
+fn read_manifest(file: File, path: &Path) -> Result<Manifest, ConvertError> {
     let mut text = Vec::new();
     file.take(LONGEST_MANIFEST)
         .read_to_end(&mut text)
         .map_err(|source| ConvertError::Open { path: path.to_owned(), source })?;
-    let place = path.display().to_string();
-    let manifest = Manifest::parse(&text, &place)?;
-    Ok((place, manifest))
+    Manifest::parse(&text, &path.display().to_string())
 }
 
 fn source(path: &Path) -> Option<(String, Source)> {

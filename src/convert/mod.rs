@@ -114,7 +114,7 @@ fn convert(plan: &Plan, staging: &Path, cancelled: &AtomicBool) -> Result<Summar
             hourly.begin(&found.mapping.columns)?;
             while let Some(row) = csv.next()? {
                 counts.rows += 1;
-                if counts.rows % ROWS_BETWEEN_LOOKS == 0 {
+                if counts.rows.is_multiple_of(ROWS_BETWEEN_LOOKS) {
                     go_on(cancelled)?;
                 }
                 if row.is_anomalous() {

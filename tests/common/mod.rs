@@ -2,5 +2,6 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod payload;
 pub mod postgres;
 pub mod rows;
