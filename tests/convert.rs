@@ -397,6 +397,26 @@ fn days_in_any_order_lie_in_their_own_files() {
 }
 
 #[test]
+fn more_days_than_files_may_be_open() {
+    let place = Place::new();
+    let start = chrono::NaiveDate::from_ymd_opt(2025, 1, 1).unwrap();
+    let days = || start.iter_days().take(230);
+    let usage = [0, 1].into_iter().flat_map(|hour| {
+        days().map(move |day| pod(1, hour, "web-1", "").replace("2025-10-01", &day.to_string()))
+    });
+    let input = place.write("in/pods.csv", pods(usage));
+    let said = place.convert(&[&input], &[]).done();
+    assert!(said.contains("days       2025-01-01 to 2025-08-18, 230 with rows\n"), "{said}");
+    let mut found = std::collections::BTreeMap::<_, usize>::new();
+    for row in place.hourly("pod_usage") {
+        let Value::Time(time) = row["interval_start"] else { panic!() };
+        *found.entry(time.div_euclid(DAY)).or_default() += 1;
+    }
+    assert_eq!(found.len(), 230);
+    assert!(found.values().all(|hours| *hours == 2));
+}
+
+#[test]
 fn a_long_day_is_cut_into_files_that_add_up() {
     let place = Place::new();
     let count = 200_001;

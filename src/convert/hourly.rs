@@ -39,7 +39,8 @@ pub struct Staged {
 }
 
 /// One open file for every day met lately. Reports are in order of time as a rule, but need not
-/// be: under pressure the file that holds most is finished, and the day goes on in another.
+/// be: under pressure the file that holds most, or the earliest, is finished, and its day goes on in
+/// another.
 pub struct Hourly<'a> {
     report: Report,
     staging: &'a Path,
@@ -117,10 +118,14 @@ impl<'a> Hourly<'a> {
         loop {
             let held = || self.open.iter().map(|(date, open)| (open.file.memory(), *date));
             let total: usize = held().map(|(bytes, _)| bytes).sum();
-            if total <= MOST_MEMORY && self.open.len() <= MOST_OPEN {
-                return Ok(());
-            }
-            let Some((_, date)) = held().max() else { return Ok(()) };
+            let finished = if total > MOST_MEMORY {
+                held().max().map(|(_, date)| date)
+            } else if self.open.len() > MOST_OPEN {
+                self.open.keys().next().copied()
+            } else {
+                None
+            };
+            let Some(date) = finished else { return Ok(()) };
             self.finish_day(date)?;
         }
     }
