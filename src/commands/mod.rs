@@ -4,6 +4,7 @@ pub mod demo;
 pub mod exit;
 pub mod generate;
 pub mod logging;
+pub mod output;
 pub mod run;
-mod signals;
+pub mod signals;
 pub mod verify;

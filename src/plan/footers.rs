@@ -6,7 +6,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 
-use crate::decode::error::InputError;
+use crate::decode::error::{InputError, said_once};
 use crate::decode::row_group::InputFile;
 use crate::decode::schema::{self, Direct, Found, Part};
 use crate::decode::times::split_day;
@@ -48,7 +48,10 @@ pub fn read_metadata(
             let source = std::io::Error::other(e);
             return Err(StoreError::Read { path: name, source }.into());
         }
-        Err(source) => return Err(InputError::Footer { object: name, source }.into()),
+        Err(error) => {
+            let source = said_once(error);
+            return Err(InputError::Footer { object: name, source }.into());
+        }
     };
     check_offsets(&name, &metadata, size)?;
     Ok(metadata)

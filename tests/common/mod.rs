@@ -2,7 +2,11 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod cgroup;
 pub mod golden;
+pub mod line_items;
 pub mod multiset;
 pub mod postgres;
+pub mod program;
 pub mod rows;
+pub mod tree;
