@@ -26,6 +26,7 @@ pub fn hit(_name: &str) -> Result<(), FailpointError> {
 pub use armed::hit;
 
 #[cfg(feature = "failpoints")]
+#[expect(clippy::disallowed_methods, reason = "a test dies, waits and is armed by variable")]
 mod armed {
     use std::path::{Path, PathBuf};
     use std::sync::OnceLock;

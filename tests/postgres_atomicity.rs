@@ -1,6 +1,8 @@
 //! A run that dies or fails anywhere leaves a day's old rows or its new ones, and a second run
 //! makes it right. Runs with the feature `failpoints`.
 #![cfg(feature = "failpoints")]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
+#![expect(clippy::disallowed_methods, clippy::exit, reason = "starts itself as a child")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Connecting: every sslmode, and what is said when it does not work.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
 
 mod common;
 

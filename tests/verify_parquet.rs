@@ -1,4 +1,5 @@
 //! Parquet by other writers: other types for the same columns, folders of files.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

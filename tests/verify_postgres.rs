@@ -1,11 +1,15 @@
-//! The PostgreSQL side, on a server named by OCP_ROLLUP_TEST_POSTGRES (a connection string).
+//! The PostgreSQL side of `verify`.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
+
+mod common;
 
 use std::fs;
 use std::path::Path;
 
+use common::postgres::database;
 use ocp_rollup::summary::columns::{COLUMNS, ColumnType};
 use ocp_rollup::verify::{Database, Filter, Options, Table, compare, load};
-use postgres::{Client, NoTls};
+use postgres::Client;
 
 /// An identifier that only works quoted.
 const SCHEMA: &str = "Verify \"test\"";
@@ -23,11 +27,7 @@ fn sql_type(column_type: ColumnType) -> &'static str {
 
 #[test]
 fn the_table_equals_what_was_copied_into_it() {
-    let Ok(server) = std::env::var("OCP_ROLLUP_TEST_POSTGRES") else {
-        eprintln!("SKIPPED: OCP_ROLLUP_TEST_POSTGRES names no server");
-        return;
-    };
-    let mut client = Client::connect(&server, NoTls).unwrap();
+    let mut client = database().client();
     let schema = "\"Verify \"\"test\"\"\"";
     let table = format!("{schema}.reporting_ocpusagelineitem_daily_summary");
     let columns: Vec<String> = COLUMNS

@@ -4,6 +4,7 @@ use super::exact::{BYTE_SECONDS, CORE_SECONDS, Total};
 use super::groups::Groups;
 use super::pods::greater;
 use super::rows::{CAPACITY_BYTE_SECONDS, CAPACITY_CORE_SECONDS, PodRows};
+use super::translation::Translation;
 use crate::summary::row::TextId;
 
 /// A node (the empty and the null one too) in an interval: microseconds since midnight.
@@ -49,10 +50,10 @@ impl Capacity {
         }
     }
 
-    /// Takes over another state's capacities, whose node ids `text` translates.
-    pub fn merge(&mut self, other: &Capacity, text: impl Fn(TextId) -> TextId) {
+    /// Takes over another state's capacities.
+    pub fn merge(&mut self, other: &Capacity, ids: &mut Translation<'_>) {
         for (key, theirs) in other.nodes.iter() {
-            let ours = self.nodes.entry(NodeInterval { node: text(key.node), ..key });
+            let ours = self.nodes.entry(NodeInterval { node: ids.text(key.node), ..key });
             ours.core_seconds = greater(ours.core_seconds, theirs.core_seconds);
             ours.byte_seconds = greater(ours.byte_seconds, theirs.byte_seconds);
         }

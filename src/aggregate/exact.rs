@@ -113,6 +113,16 @@ impl Sum {
         *self = Sum::default();
     }
 
+    /// The two halves, for storage outside of memory.
+    pub fn parts(self) -> (i64, i64) {
+        (self.high, self.low)
+    }
+
+    /// The inverse of [`Sum::parts`].
+    pub fn from_parts(high: i64, low: i64) -> Self {
+        Sum { high, low }
+    }
+
     /// The sum in units of `2^scale.unit()`; always fits.
     fn fixed(self) -> i128 {
         (i128::from(self.high) << SPLIT) + i128::from(self.low)
@@ -153,15 +163,21 @@ impl Wide {
         }
     }
 
-    fn add_limb(&mut self, limb: i32, value: i128) {
-        *self.limbs.entry(limb).or_default() += value;
-    }
-
     /// Adds another sum.
     pub fn merge(&mut self, other: &Wide) {
         for (&limb, &value) in &other.limbs {
             self.add_limb(limb, value);
         }
+    }
+
+    /// The limbs as (index, value), for storage outside of memory.
+    pub fn limbs(&self) -> impl ExactSizeIterator<Item = (i32, i128)> + '_ {
+        self.limbs.iter().map(|(&limb, &value)| (limb, value))
+    }
+
+    /// Adds a limb that [`Wide::limbs`] gave.
+    pub fn add_limb(&mut self, limb: i32, value: i128) {
+        *self.limbs.entry(limb).or_default() += value;
     }
 
     fn scaled(&self, factor: i128) -> Wide {
@@ -283,6 +299,41 @@ impl Total {
                 if negative { -value } else { value }
             }
         }
+    }
+}
+
+/// `N` finished sums in little memory, of which some may be null.
+#[derive(Debug, Clone)]
+pub struct Totals<const N: usize> {
+    fixed: [i128; N],
+    present: u16,
+    /// Only where a sum needs it.
+    wide: Option<Box<[Option<Box<Wide>>; N]>>,
+}
+
+impl<const N: usize> Default for Totals<N> {
+    fn default() -> Self {
+        Totals { fixed: [0; N], present: 0, wide: None }
+    }
+}
+
+impl<const N: usize> Totals<N> {
+    pub fn add_times(&mut self, index: usize, other: &Total, times: i64) {
+        self.present |= 1 << index;
+        let wide = self.wide.as_mut().and_then(|wide| wide[index].take());
+        let mut sum = Total { fixed: self.fixed[index], unit: other.unit, wide };
+        sum.add_times(other, times);
+        self.fixed[index] = sum.fixed;
+        if sum.wide.is_some() {
+            self.wide.get_or_insert_with(|| Box::new([const { None }; N]))[index] = sum.wide;
+        }
+    }
+
+    /// Sum `index`, all of whose parts were at `scale`; `None` if it has none.
+    pub fn get(&self, index: usize, scale: Scale) -> Option<Total> {
+        let wide = self.wide.as_ref().and_then(|wide| wide[index].clone());
+        let total = Total { fixed: self.fixed[index], unit: scale.unit(), wide };
+        (self.present >> index & 1 == 1).then_some(total)
     }
 }
 

@@ -21,6 +21,14 @@ impl<K, S> Default for Groups<K, S> {
 }
 
 impl<K: Copy + Eq + Hash, S: Default> Groups<K, S> {
+    pub fn with_capacity(groups: usize) -> Self {
+        Groups {
+            keys: Vec::with_capacity(groups),
+            states: Vec::with_capacity(groups),
+            table: HashTable::with_capacity(groups),
+        }
+    }
+
     /// The index of `key`'s group, made if it is new.
     #[inline]
     pub fn index(&mut self, key: K) -> usize {

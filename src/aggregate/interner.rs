@@ -20,6 +20,10 @@ impl Interner {
         Interner { texts: Texts::default(), table: HashTable::new(), seed }
     }
 
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
     pub fn intern(&mut self, text: &str) -> TextId {
         let seed = self.seed;
         let hash = hash_text(text.as_bytes(), seed);
@@ -34,6 +38,13 @@ impl Interner {
             hash_text(texts.get(TextId(id)).unwrap_or_default().as_bytes(), seed)
         });
         id
+    }
+
+    /// The id of a text that was interned before.
+    pub fn find(&self, text: &str) -> Option<TextId> {
+        let hash = hash_text(text.as_bytes(), self.seed);
+        let found = self.table.find(hash, |&id| self.texts.get(TextId(id)) == Some(text));
+        found.map(|&id| TextId(id))
     }
 
     pub fn get(&self, id: TextId) -> Option<&str> {

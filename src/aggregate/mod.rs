@@ -11,3 +11,4 @@ pub mod pods;
 pub mod rows;
 pub mod storage;
 pub mod sums;
+pub mod translation;

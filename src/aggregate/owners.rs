@@ -2,6 +2,7 @@
 
 use super::groups::Groups;
 use super::rows::LabelRows;
+use super::translation::Translation;
 use crate::labels::sets::SetId;
 use crate::summary::row::TextId;
 
@@ -37,16 +38,12 @@ impl OwnerLabels {
         }
     }
 
-    /// Takes over another state's objects, whose ids `text` and `set` translate.
-    pub fn merge(
-        &mut self,
-        other: &OwnerLabels,
-        text: impl Fn(TextId) -> TextId,
-        set: impl Fn(SetId) -> SetId,
-    ) {
+    /// Takes over another state's objects.
+    pub fn merge(&mut self, other: &OwnerLabels, ids: &mut Translation<'_>) {
         for (key, &theirs) in other.objects.iter() {
-            let seen =
-                self.objects.entry(Owned { owner: text(key.owner), labels: set(key.labels) });
+            let seen = self
+                .objects
+                .entry(Owned { owner: ids.text(key.owner), labels: ids.set(key.labels) });
             *seen = (*seen).max(theirs);
         }
     }

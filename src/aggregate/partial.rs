@@ -1,22 +1,26 @@
 //! The state of one day of one source, as far as the rows seen go.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::capacity::Capacity;
 use super::interner::Interner;
 use super::owners::OwnerLabels;
 use super::places::Places;
 use super::pods::Pods;
 use super::storage::Storage;
+use super::translation::Translation;
 use crate::labels::keys::EnabledKeys;
 use crate::labels::known::KnownLabels;
 use crate::labels::parse::{self, LabelError, Pair};
 use crate::labels::sets::{LabelSets, SetId};
 use crate::settings::NullRules;
-use crate::summary::row::TextId;
 
 /// Everything that the day's rows come to. Self-contained: its ids mean nothing outside it, so it
 /// can move between threads, and two of them merge in any order to the same day.
 #[derive(Debug)]
 pub struct Partial {
+    /// Tells this state's ids from those of any other state of the process.
+    pub id: StateId,
     pub texts: Interner,
     pub sets: LabelSets,
     known_labels: KnownLabels,
@@ -30,6 +34,17 @@ pub struct Partial {
     pub rows_without_node: u64,
 }
 
+/// The identity of a state: what was made of ids under another one means nothing here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateId(u64);
+
+impl StateId {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        StateId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// Why a label text cannot be read.
 #[derive(Debug)]
 pub enum LabelFault {
@@ -41,6 +56,7 @@ impl Partial {
     /// `known_labels` is empty; `seed` keeps an attacker who chooses texts from choosing hashes.
     pub fn new(known_labels: KnownLabels, seed: u64) -> Self {
         Partial {
+            id: StateId::next(),
             texts: Interner::new(seed),
             sets: LabelSets::default(),
             known_labels,
@@ -83,23 +99,42 @@ impl Partial {
 
     /// The sum of two states of the same day.
     pub fn merge(mut self, other: Partial) -> Partial {
-        let texts: Vec<TextId> = (0..other.texts.len())
-            .filter_map(|id| other.texts.get(TextId(id as u32)))
-            .map(|text| self.texts.intern(text))
-            .collect();
-        let text = |id: TextId| if id.is_null() { id } else { texts[id.0 as usize] };
-        let sets: Vec<SetId> = (0..other.sets.len())
-            .map(|id| self.sets.adopt(other.sets.pairs(SetId(id as u32)), text))
-            .collect();
-        let set = |id: SetId| if id == SetId::NULL { id } else { sets[id.0 as usize] };
-        self.pods.merge(&other.pods, &self.texts, text, set);
-        self.capacity.merge(&other.capacity, text);
-        self.places.merge(&other.places, text);
-        self.storage.merge(&other.storage, text, set);
-        self.node_labels.merge(&other.node_labels, text, set);
-        self.namespace_labels.merge(&other.namespace_labels, text, set);
-        self.rows_without_node += other.rows_without_node;
+        self.merge_besides_pods(&other);
+        self.merge_pods(&other);
         self
+    }
+
+    /// Takes over all of another state but its pod groups.
+    fn merge_besides_pods(&mut self, other: &Partial) {
+        let mut ids = Translation::new(other, &mut self.texts, &mut self.sets);
+        self.capacity.merge(&other.capacity, &mut ids);
+        self.places.merge(&other.places, &mut ids);
+        self.storage.merge(&other.storage, &mut ids);
+        self.node_labels.merge(&other.node_labels, &mut ids);
+        self.namespace_labels.merge(&other.namespace_labels, &mut ids);
+        self.rows_without_node += other.rows_without_node;
+    }
+
+    fn merge_pods(&mut self, other: &Partial) {
+        let mut ids = Translation::new(other, &mut self.texts, &mut self.sets);
+        self.pods.merge(&other.pods, &mut ids);
+    }
+
+    /// Splits the pod groups off, leaving a state of the rest that holds no text but its own.
+    pub fn split_pods(self, known_labels: KnownLabels) -> (Partial, Partial) {
+        let mut rest = Partial::new(known_labels, self.texts.seed());
+        rest.merge_besides_pods(&self);
+        (rest, self)
+    }
+
+    /// The node and namespace facts that pod groups are finished with.
+    pub fn facts(&self) -> Partial {
+        let mut facts = Partial::empty(self.texts.seed());
+        let mut ids = Translation::new(self, &mut facts.texts, &mut facts.sets);
+        facts.capacity.merge(&self.capacity, &mut ids);
+        facts.node_labels.merge(&self.node_labels, &mut ids);
+        facts.namespace_labels.merge(&self.namespace_labels, &mut ids);
+        facts
     }
 
     /// Bytes held, capacity included.

@@ -2,6 +2,7 @@
 
 use super::groups::Groups;
 use super::rows::PodRows;
+use super::translation::Translation;
 use crate::summary::row::TextId;
 
 /// A pod on a node.
@@ -49,14 +50,14 @@ impl Places {
         }
     }
 
-    /// Takes over another state's places, whose ids `text` translates.
-    pub fn merge(&mut self, other: &Places, text: impl Fn(TextId) -> TextId) {
+    /// Takes over another state's places.
+    pub fn merge(&mut self, other: &Places, ids: &mut Translation<'_>) {
         for (place, ()) in other.places.iter() {
             self.places.entry(Place {
-                namespace: text(place.namespace),
-                pod: text(place.pod),
-                node: text(place.node),
-                resource_id: text(place.resource_id),
+                namespace: ids.text(place.namespace),
+                pod: ids.text(place.pod),
+                node: ids.text(place.node),
+                resource_id: ids.text(place.resource_id),
             });
         }
     }

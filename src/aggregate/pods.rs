@@ -5,6 +5,7 @@ use super::groups::Groups;
 use super::interner::Interner;
 use super::rows::{NODE_BYTES, NODE_CORES, POD_SUMS, PodRows};
 use super::sums::{Outliers, Sums};
+use super::translation::Translation;
 use crate::labels::sets::SetId;
 use crate::settings::NullRules;
 use crate::summary::row::TextId;
@@ -30,7 +31,7 @@ pub struct PodKey {
 
 #[derive(Debug, Clone, Copy)]
 pub struct PodState {
-    sums: Sums<POD_SUMS>,
+    pub sums: Sums<POD_SUMS>,
     /// The greatest text so far, or null.
     pub resource_id: TextId,
     /// The greatest so far; NaN if none.
@@ -56,7 +57,7 @@ impl Default for PodState {
 #[derive(Debug, Default)]
 pub struct Pods {
     pub groups: Groups<PodKey, PodState>,
-    outliers: Outliers,
+    pub outliers: Outliers,
     /// Group of each row of the batch at hand.
     scratch: Vec<u32>,
 }
@@ -68,10 +69,11 @@ impl Pods {
     pub fn add(&mut self, rows: &PodRows, texts: &Interner, null_rules: NullRules) -> u64 {
         let mut dropped = 0;
         self.scratch.clear();
+        let empty = texts.find("").unwrap_or(TextId::NULL);
         for ((&namespace, &node), &labels) in
             rows.namespace.iter().zip(&rows.node).zip(&rows.labels)
         {
-            let group = if texts.get(node).is_none_or(str::is_empty) {
+            let group = if node.is_null() || node == empty {
                 dropped += 1;
                 DROPPED
             } else {
@@ -122,31 +124,31 @@ impl Pods {
         dropped
     }
 
-    /// Takes over another state's groups, whose ids `text` and `set` translate.
-    pub fn merge(
-        &mut self,
-        other: &Pods,
-        texts: &Interner,
-        text: impl Fn(TextId) -> TextId,
-        set: impl Fn(SetId) -> SetId,
-    ) {
+    /// Takes over another state's groups.
+    pub fn merge(&mut self, other: &Pods, ids: &mut Translation<'_>) {
         let mut group_of = Vec::with_capacity(other.groups.len());
         for (key, theirs) in other.groups.iter() {
             let key = PodKey {
-                namespace: text(key.namespace),
-                node: text(key.node),
-                labels: set(key.labels),
+                namespace: ids.text(key.namespace),
+                node: ids.text(key.node),
+                labels: ids.set(key.labels),
             };
-            let group = self.groups.index(key);
-            group_of.push(group);
-            let ours = self.groups.state_mut(group);
-            ours.sums.merge(group, &theirs.sums, &POD_SCALES, &mut self.outliers);
-            ours.node_cores = greater(ours.node_cores, theirs.node_cores);
-            ours.node_bytes = greater(ours.node_bytes, theirs.node_bytes);
-            ours.resource_id = greater_text(ours.resource_id, text(theirs.resource_id), texts);
-            ours.rows += theirs.rows;
+            let theirs = PodState { resource_id: ids.text(theirs.resource_id), ..*theirs };
+            group_of.push(self.merge_group(key, &theirs, ids.texts()));
         }
         self.outliers.merge(&other.outliers, |g| group_of[g]);
+    }
+
+    /// Adds to the group of `key`, whose index it returns; outliers are merged apart.
+    pub fn merge_group(&mut self, key: PodKey, theirs: &PodState, texts: &Interner) -> usize {
+        let group = self.groups.index(key);
+        let ours = self.groups.state_mut(group);
+        ours.sums.merge(group, &theirs.sums, &POD_SCALES, &mut self.outliers);
+        ours.node_cores = greater(ours.node_cores, theirs.node_cores);
+        ours.node_bytes = greater(ours.node_bytes, theirs.node_bytes);
+        ours.resource_id = greater_text(ours.resource_id, theirs.resource_id, texts);
+        ours.rows += theirs.rows;
+        group
     }
 
     /// Sum `measure` of group `index`; `None` if no value was present.

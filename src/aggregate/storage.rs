@@ -5,6 +5,7 @@ use super::groups::Groups;
 use super::pods::greater;
 use super::rows::StorageRows;
 use super::sums::{Outliers, Sums};
+use super::translation::Translation;
 use crate::labels::sets::SetId;
 use crate::summary::row::TextId;
 
@@ -69,24 +70,19 @@ impl Storage {
         }
     }
 
-    /// Takes over another state's groups, whose ids `text` and `set` translate.
-    pub fn merge(
-        &mut self,
-        other: &Storage,
-        text: impl Fn(TextId) -> TextId,
-        set: impl Fn(SetId) -> SetId,
-    ) {
+    /// Takes over another state's groups.
+    pub fn merge(&mut self, other: &Storage, ids: &mut Translation<'_>) {
         let mut group_of = Vec::with_capacity(other.groups.len());
         for (key, theirs) in other.groups.iter() {
             let group = self.groups.index(StorageKey {
-                namespace: text(key.namespace),
-                pod: text(key.pod),
-                claim: text(key.claim),
-                volume: text(key.volume),
-                storageclass: text(key.storageclass),
-                csi_volume_handle: text(key.csi_volume_handle),
-                volume_labels: set(key.volume_labels),
-                claim_labels: set(key.claim_labels),
+                namespace: ids.text(key.namespace),
+                pod: ids.text(key.pod),
+                claim: ids.text(key.claim),
+                volume: ids.text(key.volume),
+                storageclass: ids.text(key.storageclass),
+                csi_volume_handle: ids.text(key.csi_volume_handle),
+                volume_labels: ids.set(key.volume_labels),
+                claim_labels: ids.set(key.claim_labels),
             });
             group_of.push(group);
             let ours = self.groups.state_mut(group);

@@ -36,11 +36,20 @@ impl Outliers {
         self.sums.get(&(group as u32, measure as u8))
     }
 
+    /// The outliers of one group, by measure.
+    pub fn of_group(&self, group: usize, measures: usize) -> impl Iterator<Item = (usize, &Wide)> {
+        (0..measures).filter_map(move |m| self.get(group, m).map(|wide| (m, wide)))
+    }
+
+    /// Adds an outlier sum to a group's.
+    pub fn merge_one(&mut self, group: usize, measure: usize, wide: &Wide) {
+        self.sums.entry((group as u32, measure as u8)).or_default().merge(wide);
+    }
+
     /// Takes over the outliers of another table whose group `g` is this one's `group_of(g)`.
     pub fn merge(&mut self, other: &Outliers, group_of: impl Fn(usize) -> usize) {
         for (&(group, measure), wide) in &other.sums {
-            let group = group_of(group as usize) as u32;
-            self.sums.entry((group, measure)).or_default().merge(wide);
+            self.merge_one(group_of(group as usize), measure as usize, wide);
         }
     }
 
@@ -80,6 +89,16 @@ impl<const N: usize> Sums<N> {
                 debug_assert!(merged);
             }
         }
+    }
+
+    /// The sums and their presence bits, for storage outside of memory.
+    pub fn parts(&self) -> (&[Sum; N], u16) {
+        (&self.sums, self.present)
+    }
+
+    /// The inverse of [`Sums::parts`].
+    pub fn from_parts(sums: [Sum; N], present: u16) -> Self {
+        Sums { sums, present }
     }
 
     /// The sum of `measure`, or `None` if no value was present.

@@ -4,6 +4,7 @@
 //! value in the environment and the config file before it takes the default.
 
 pub mod convert;
+pub mod demo;
 pub mod generate;
 pub mod logging;
 pub mod postgres;
@@ -21,8 +22,9 @@ use clap::{Args, Parser, Subcommand};
     name = "ocp-rollup",
     version,
     propagate_version = true,
-    after_help = "Exit codes: 0 done; 1 verify found differences; 2 usage or configuration; 3 input \
-                  unreadable or inconsistent; 4 database; 5 memory limit cannot be met; 6 interrupted."
+    after_help = "Exit codes: 0 done; 1 verify or a check of demo found differences; 2 usage or \
+                  configuration; 3 input unreadable or inconsistent; 4 database, output or temporary file; \
+                  5 memory limit cannot be met; 6 interrupted."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -37,6 +39,7 @@ pub enum Command {
     Verify(Box<verify::VerifyCommand>),
     Convert(Box<convert::ConvertCommand>),
     Generate(generate::GenerateArgs),
+    Demo(demo::DemoArgs),
 }
 
 /// The flag that names the config file; shared by every subcommand that settles settings.

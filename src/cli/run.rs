@@ -118,6 +118,15 @@ pub struct RunFlags {
     #[arg(long, value_name = "SIZE", value_parser = text(), help_heading = "Performance")]
     pub memory_limit: Option<String>,
 
+    /// Folder for groups that do not fit into memory; the file there has no name and is gone when
+    /// the process is [default: the system's folder for temporary files].
+    #[arg(long, value_name = "DIR", value_parser = text(), help_heading = "Performance")]
+    pub spill_dir: Option<String>,
+
+    /// Spill states of this many groups although there is room.
+    #[arg(long, value_name = "GROUPS", hide = true)]
+    pub force_spill: Option<usize>,
+
     /// Rows a task aggregates at once [default: auto, by the memory limit].
     #[arg(long, value_name = "auto|N", value_parser = text(), help_heading = "Performance")]
     pub chunk_rows: Option<String>,
@@ -163,6 +172,7 @@ impl Flags for RunFlags {
             "null-rules" => self.null_rules.clone(),
             "threads" => self.threads.clone(),
             "memory-limit" => self.memory_limit.clone(),
+            "spill-dir" => self.spill_dir.clone(),
             "chunk-rows" => self.chunk_rows.clone(),
             "streaming" => self.streaming.clone(),
             "categorical" => self.categorical.clone(),
@@ -182,7 +192,7 @@ mod tests {
 
     fn run(arguments: &[&str]) -> RunFlags {
         let all = ["ocp-rollup", "run"].iter().chain(arguments);
-        let Command::Run(flags) = Cli::try_parse_from(all).unwrap().command else { unreachable!() };
+        let Command::Run(flags) = Cli::try_parse_from(all).unwrap().command else { panic!() };
         *flags
     }
 
@@ -194,7 +204,7 @@ mod tests {
             .unwrap()
             .get_arguments()
             .filter_map(|a| a.get_long().map(str::to_owned))
-            .filter(|name| !["help", "version", "config"].contains(&name.as_str()))
+            .filter(|name| !["help", "version", "config", "force-spill"].contains(&name.as_str()))
             .collect();
         flags.sort();
         let mut known: Vec<&str> = keys::ALL.iter().filter_map(|k| k.flag).collect();

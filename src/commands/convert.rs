@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use super::{exit, logging};
+use super::signals::Signals;
+use super::{exit, logging, output};
 use crate::cli::convert::ConvertCommand;
 use crate::convert::{self, Fault};
 use crate::settings::{self, load};
@@ -12,10 +13,12 @@ pub fn run(command: ConvertCommand) -> Result<u8> {
     let settled = settings::settle_logging(&command, &load::env, config.as_ref())?;
     logging::start(&settled.settings);
     settled.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    let cancelled = super::signals::cancelled()?;
-    match convert::run(&command.args.into(), &cancelled) {
+    let signals = Signals::listen()?;
+    // The folder for what is not finished yet comes first.
+    signals.begin_writing(None);
+    match convert::run(&command.args.into(), signals.cancelled()) {
         Ok(summary) => {
-            print!("{summary}");
+            output::print(summary)?;
             Ok(exit::DONE)
         }
         Err(error) => {
@@ -25,7 +28,7 @@ pub fn run(command: ConvertCommand) -> Result<u8> {
                 Fault::Output => exit::OUTPUT,
                 Fault::Interrupted => exit::INTERRUPTED,
             };
-            eprintln!("error: {:#}", anyhow::Error::new(error));
+            output::error(format_args!("{:#}", anyhow::Error::new(error)));
             Ok(code)
         }
     }

@@ -8,38 +8,39 @@ use anyhow::{Context, Result};
 use postgres::Client;
 use uuid::Uuid;
 
-use super::{exit, logging};
+use super::signals::{Hurry, Signals};
+use super::{exit, logging, output};
 use crate::cli::run::RunFlags;
+use crate::database::{self, Canceller, DatabaseError};
 use crate::decode::row_group::Reading;
 use crate::lookups::{self, periods};
+use crate::memory::shares::Budget;
+use crate::memory::watch::{self, Watch};
+use crate::memory::{limit, usage};
 use crate::pipeline::{self, Job, Outcome};
 use crate::plan::{Plan, chunks, discover};
 use crate::report::summary;
 use crate::settings::{self, ChunkSize, LookupsFrom, Settings, SinkTo, load};
-use crate::sink::{Sink, SinkError, csv::CsvSink, parquet::ParquetSink, postgres::PostgresSink};
+use crate::sink::csv::CsvSink;
+use crate::sink::parquet::ParquetSink;
+use crate::sink::postgres::{PostgresError, PostgresSink};
+use crate::sink::{Sink, SinkError};
+use crate::spill::spiller::Spiller;
 use crate::store::local::LocalStore;
 use crate::summary::finish::Tenant;
-
-/// Row groups with more compressed bytes than this are read page by page.
-const MOST_GROUP_BYTES: u64 = 32 * 1024 * 1024;
 
 pub fn run(flags: &RunFlags) -> Result<u8> {
     let config = load::config(&flags.config)?;
     let settled = settings::settle(flags, &load::env, config.as_ref(), load::today())?;
     logging::start(&settled.settings.logging);
     settled.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    let cancelled = super::signals::cancelled()?;
+    let mut settings = settled.settings;
+    settings.performance.force_spill = flags.force_spill;
+    let signals = Signals::listen()?;
     let started = Instant::now();
-    let rolled = roll_up(&settled.settings, &cancelled)?;
-    print!(
-        "{}",
-        summary::Summary::new(
-            &settled.settings,
-            &rolled.plan,
-            rolled.outcome.as_ref(),
-            started.elapsed()
-        )
-    );
+    let rolled = roll_up(&settings, &signals)?;
+    let RolledUp { plan, outcome } = &rolled;
+    output::print(summary::Summary::new(&settings, plan, outcome.as_ref(), started.elapsed()))?;
     Ok(exit::DONE)
 }
 
@@ -50,7 +51,7 @@ pub struct RolledUp {
 }
 
 /// Does the job that the settings describe.
-pub fn roll_up(settings: &Settings, cancelled: &Arc<AtomicBool>) -> Result<RolledUp> {
+pub fn roll_up(settings: &Settings, signals: &Signals) -> Result<RolledUp> {
     let span = tracing::info_span!(
         "run",
         schema = %settings.postgres.schema,
@@ -62,35 +63,49 @@ pub fn roll_up(settings: &Settings, cancelled: &Arc<AtomicBool>) -> Result<Rolle
     let store = LocalStore::new(&settings.input.source).map_err(crate::plan::PlanError::from)?;
     let needs_database =
         settings.sink == SinkTo::Postgres || settings.lookups == LookupsFrom::Postgres;
-    let mut client =
-        if needs_database { Some(crate::database::connect(&settings.postgres)?) } else { None };
-    let tenant = tenant(settings, client.as_mut())?;
+    let mut client = needs_database.then(|| database::connect(&settings.postgres)).transpose()?;
+    let tenant = tenant(settings, &mut client)?;
     let periods = periods::settle(settings, client.as_mut())?;
 
+    let cgroup = watch::own_cgroup();
+    let limit = limit::resolve(
+        settings.performance.memory_limit,
+        cgroup.as_ref(),
+        usage::host(),
+        &watch::read_file,
+    );
+    let budget = Budget::of(limit);
+    tracing::info!("{budget}");
     let threads = settings.performance.threads.unwrap_or_else(available_threads);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .thread_name(|i| format!("aggregate-{i}"))
-        .build()
-        .context("cannot start the worker threads; try fewer with --threads")?;
+    let pool = pool(threads)?;
     let plan = pool.install(|| {
         discover::plan(settings, &store, &|provider, month| {
             periods.get(&(provider, month)).cloned().unwrap_or_default()
         })
     })?;
+    periods::require(&plan.units)?;
     summary::warn_of_plan(&plan);
     if plan.units.is_empty() {
         return Ok(RolledUp { plan, outcome: None });
     }
-    let rows = match settings.performance.chunk_size {
-        ChunkSize::Auto => chunks::usual_rows(&plan.groups, threads),
-        ChunkSize::Rows(rows) => rows,
+    let fixed = sink_bytes(&settings.sink);
+    let shares = budget.shares(threads as u64, plan.decode_bytes(), fixed)?;
+    let pool = if shares.threads < threads {
+        tracing::info!("{} threads instead of {threads}, for lack of memory", shares.threads);
+        self::pool(shares.threads)?
+    } else {
+        pool
     };
-    let chunks = chunks::cut(&plan.groups, rows);
-    let sink = open_sink(settings, client)?;
+    let (chunk_rows, adaptive) = match settings.performance.chunk_size {
+        ChunkSize::Auto => (chunks::usual_rows(&plan.groups, shares.threads), true),
+        ChunkSize::Rows(rows) => (rows, false),
+    };
+    let performance = &settings.performance;
+    let spiller = Spiller::new(performance.spill_dir.clone(), performance.force_spill);
+    signals.begin_writing(client.as_ref().map(|client| hurry(client, settings)));
+    let sink = open_sink(settings, client, signals.cancelled())?;
     let job = Job {
         plan: &plan,
-        chunks: &chunks,
         store: &store,
         tenant: &tenant,
         reading: Reading {
@@ -98,9 +113,14 @@ pub fn roll_up(settings: &Settings, cancelled: &Arc<AtomicBool>) -> Result<Rolle
             all_columns: !settings.performance.column_filtering,
         },
         streaming: settings.performance.use_streaming,
-        most_group_bytes: MOST_GROUP_BYTES,
+        chunk_rows,
+        adaptive,
+        budget: &budget,
+        shares,
+        watch: &Watch::new(cgroup),
+        spiller: &spiller,
         pool: &pool,
-        cancelled,
+        cancelled: signals.cancelled(),
         seed: Uuid::new_v4().as_u64_pair().0,
     };
     let outcome = pipeline::run(&job, sink)?;
@@ -108,26 +128,64 @@ pub fn roll_up(settings: &Settings, cancelled: &Arc<AtomicBool>) -> Result<Rolle
     Ok(RolledUp { plan, outcome: Some(outcome) })
 }
 
-fn tenant(settings: &Settings, client: Option<&mut Client>) -> Result<Tenant> {
-    let lookups = match (&settings.lookups, client) {
-        (LookupsFrom::Directory(folder), _) => lookups::csv::load(folder)?,
-        (LookupsFrom::Postgres, Some(client)) => {
-            lookups::postgres::load(client, &settings.postgres.schema)?
+fn tenant(settings: &Settings, client: &mut Option<Client>) -> Result<Tenant> {
+    let lookups = match &settings.lookups {
+        LookupsFrom::Directory(folder) => lookups::csv::load(folder)?,
+        LookupsFrom::Postgres => {
+            let mut connected = connected(client.take(), settings)?;
+            let lookups = lookups::postgres::load(&mut connected, &settings.postgres.schema)?;
+            *client = Some(connected);
+            lookups
         }
-        (LookupsFrom::Postgres, None) => lookups::Lookups::default(),
     };
     Ok(Tenant::new(&lookups, settings.aggregation)?)
 }
 
-fn open_sink(settings: &Settings, client: Option<Client>) -> Result<Box<dyn Sink>, SinkError> {
-    Ok(match (&settings.sink, client) {
-        (SinkTo::Csv(path), _) => Box::new(CsvSink::create(path)?),
-        (SinkTo::Parquet(path), _) => Box::new(ParquetSink::create(path)?),
-        (SinkTo::Postgres, Some(client)) => {
-            Box::new(PostgresSink::open(client, &settings.postgres.schema)?)
+/// Frees a run that was interrupted from waiting for PostgreSQL.
+fn hurry(client: &Client, settings: &Settings) -> Hurry {
+    let canceller = Canceller::of(client, &settings.postgres);
+    Box::new(move || {
+        if let Err(error) = canceller.cancel() {
+            tracing::debug!("cannot ask PostgreSQL to stop: {error}");
         }
-        (SinkTo::Postgres, None) => unreachable!("a PostgreSQL sink has a connection"),
     })
+}
+
+fn open_sink(
+    settings: &Settings,
+    client: Option<Client>,
+    cancelled: &Arc<AtomicBool>,
+) -> Result<Box<dyn Sink>, SinkError> {
+    Ok(match &settings.sink {
+        SinkTo::Csv(path) => Box::new(CsvSink::create(path)?),
+        SinkTo::Parquet(path) => Box::new(ParquetSink::create(path)?),
+        SinkTo::Postgres => {
+            let client = connected(client, settings).map_err(PostgresError::from)?;
+            let sink = PostgresSink::open(client, &settings.postgres.schema)?;
+            Box::new(sink.interrupted_by(cancelled.clone()))
+        }
+    })
+}
+
+/// The connection there is, else a new one.
+fn connected(client: Option<Client>, settings: &Settings) -> Result<Client, DatabaseError> {
+    client.map_or_else(|| database::connect(&settings.postgres), Ok)
+}
+
+fn pool(threads: usize) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|i| format!("aggregate-{i}"))
+        .build()
+        .context("cannot start the worker threads; try fewer with --threads")
+}
+
+/// What a sink holds while it writes.
+fn sink_bytes(sink: &SinkTo) -> u64 {
+    match sink {
+        SinkTo::Postgres | SinkTo::Csv(_) => 1024 * 1024,
+        SinkTo::Parquet(_) => crate::sink::parquet::MOST_BYTES,
+    }
 }
 
 /// What affinity and the cgroup's quota allow.

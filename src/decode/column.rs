@@ -4,6 +4,7 @@ use super::arrays::ArrayColumn;
 use super::error::{InputError, Place};
 use super::pages::PageColumn;
 use super::times::{NO_TIME, TimeUnit};
+use crate::aggregate::partial::StateId;
 use crate::aggregate::rows::Id;
 
 /// Makes an id of a text's bytes.
@@ -61,17 +62,17 @@ impl Column {
         }
     }
 
-    /// Appends `count` ids that `resolve` makes for the partial state of `day`; `null` for null.
+    /// Appends `count` ids that `resolve` makes for the partial state `state`; `null` for null.
     pub fn texts<I: Id>(
         &mut self,
         count: usize,
-        day: i32,
+        state: StateId,
         null: I,
         resolve: &mut Resolve<'_, I>,
         out: &mut Vec<I>,
     ) -> Result<(), InputError> {
         match self {
-            Column::Pages(column, _) => column.texts(count, day, null, resolve, out),
+            Column::Pages(column, _) => column.texts(count, state, null, resolve, out),
             Column::Arrays(column) => column.texts(count, null, resolve, out),
             Column::Missing => {
                 out.resize(out.len() + count, null);

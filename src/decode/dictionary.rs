@@ -2,13 +2,15 @@
 
 use bytes::Bytes;
 
+use crate::aggregate::partial::StateId;
+
 /// Byte ranges of a dictionary of texts.
 #[derive(Debug)]
 pub struct TextDictionary {
     bytes: Bytes,
     ranges: Vec<(u32, u32)>,
     /// For each partial state that codes were resolved for: code → id, [`UNRESOLVED`] where not yet.
-    remaps: Vec<(i32, Vec<u32>)>,
+    remaps: Vec<(StateId, Vec<u32>)>,
 }
 
 /// A code that no row has used yet. Ids never reach it: null has no code.
@@ -32,16 +34,16 @@ impl TextDictionary {
         Some(&self.bytes[start as usize..end as usize])
     }
 
-    /// The map for the partial state of `day`; give it back with [`TextDictionary::put_remap`].
-    pub fn take_remap(&mut self, day: i32) -> Vec<u32> {
-        match self.remaps.iter().position(|&(d, _)| d == day) {
+    /// The map for the partial state `state`; give it back with [`TextDictionary::put_remap`].
+    pub fn take_remap(&mut self, state: StateId) -> Vec<u32> {
+        match self.remaps.iter().position(|&(known, _)| known == state) {
             Some(i) => self.remaps.swap_remove(i).1,
             None => vec![UNRESOLVED; self.ranges.len()],
         }
     }
 
-    pub fn put_remap(&mut self, day: i32, remap: Vec<u32>) {
-        self.remaps.push((day, remap));
+    pub fn put_remap(&mut self, state: StateId, remap: Vec<u32>) {
+        self.remaps.push((state, remap));
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use parquet::errors::ParquetError;
+
 use crate::labels::parse::LabelError;
 
 /// A fault of the input, with the place where it lies.
@@ -14,7 +16,7 @@ pub enum InputError {
         "{object} is not a readable Parquet file; it may be truncated or still being written: \
          upload it again or move it away"
     )]
-    Footer { object: Arc<str>, source: parquet::errors::ParquetError },
+    Footer { object: Arc<str>, source: ParquetError },
 
     #[error("{object} is empty (0 bytes), so no Parquet file: upload it again or move it away")]
     ZeroBytes { object: Arc<str> },
@@ -29,12 +31,7 @@ pub enum InputError {
     ColumnType { object: Arc<str>, column: &'static str, found: String, wanted: &'static str },
 
     #[error("{object}, row group {row_group}, column {column}: the data is damaged")]
-    Damaged {
-        object: Arc<str>,
-        row_group: usize,
-        column: &'static str,
-        source: parquet::errors::ParquetError,
-    },
+    Damaged { object: Arc<str>, row_group: usize, column: &'static str, source: ParquetError },
 
     #[error("{object}, row group {row_group}, column {column}: {problem}")]
     Value { object: Arc<str>, row_group: usize, column: &'static str, problem: String },
@@ -64,12 +61,12 @@ pub struct Place {
 }
 
 impl Place {
-    pub fn damaged(&self, source: parquet::errors::ParquetError) -> InputError {
+    pub fn damaged(&self, source: ParquetError) -> InputError {
         InputError::Damaged {
             object: self.object.clone(),
             row_group: self.row_group,
             column: self.column,
-            source,
+            source: said_once(source),
         }
     }
 
@@ -90,6 +87,14 @@ impl Place {
             text: excerpt(text),
             source,
         }
+    }
+}
+
+/// An error of the Parquet reader without the cause that it both quotes and has as its source.
+pub fn said_once(error: ParquetError) -> ParquetError {
+    match error {
+        ParquetError::External(cause) => ParquetError::General(cause.to_string()),
+        error => error,
     }
 }
 

@@ -10,9 +10,10 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use super::column::Resolve;
 use super::dictionary::{TextDictionary, UNRESOLVED, plain_text};
 use super::error::{InputError, Place};
-use super::levels::{Levels, Presence};
+use super::levels::{LevelFault, Levels, Presence};
 use super::rle::{Ended, Rle};
 use super::times::{NO_TIME, TimeUnit};
+use crate::aggregate::partial::StateId;
 use crate::aggregate::rows::Id;
 use crate::read::bytes::ColumnBytes;
 
@@ -201,7 +202,10 @@ impl PageColumn {
         match self.levels.read(count) {
             Ok(Presence::All) => Ok((count, None)),
             Ok(Presence::Some { levels, present }) => Ok((present, Some(levels.to_vec()))),
-            Err(ended) => Err(self.ended(ended)),
+            Err(LevelFault::Ended(ended)) => Err(self.ended(ended)),
+            Err(LevelFault::TooHigh(level)) => {
+                Err(self.place.value(format!("definition level {level}, but 1 is the highest")))
+            }
         }
     }
 
@@ -285,11 +289,11 @@ impl PageColumn {
         self.words(count, NO_TIME, |w| unit.micros(w as i64).unwrap_or(i64::MAX), out)
     }
 
-    /// Appends what `resolve` makes of each text for the partial state of `day`; `null` for null.
+    /// Appends what `resolve` makes of each text for the partial state `state`; `null` for null.
     pub fn texts<I: Id>(
         &mut self,
         count: usize,
-        day: i32,
+        state: StateId,
         null: I,
         resolve: &mut Resolve<'_, I>,
         out: &mut Vec<I>,
@@ -318,7 +322,7 @@ impl PageColumn {
                     }
                     return Err(self.place.value("dictionary codes come before a dictionary"));
                 };
-                let mut remap = dictionary.take_remap(day);
+                let mut remap = dictionary.take_remap(state);
                 for &code in &self.codes {
                     let id = match remap.get(code as usize) {
                         Some(&id) if id != UNRESOLVED => I::from_raw(id),
@@ -333,7 +337,7 @@ impl PageColumn {
                     };
                     out.push(id);
                 }
-                dictionary.put_remap(day, remap);
+                dictionary.put_remap(state, remap);
             }
         }
         if let Some(levels) = levels {

@@ -20,12 +20,13 @@ use crate::read::bytes::ColumnBytes;
 use crate::summary::finish::Tenant;
 use crate::summary::row::TextId;
 
-/// A file whose footer was read and whose columns were found.
+/// A file whose columns were found.
 #[derive(Debug)]
 pub struct InputFile {
     /// The name for messages: the path below the source.
     pub object: Arc<str>,
-    pub metadata: Arc<ParquetMetaData>,
+    /// In bytes.
+    pub size: u64,
     pub part: Part,
     pub columns: Vec<Found>,
     /// First and last day since 1970-01-01 that its rows may count for: asked for, and of the
@@ -37,6 +38,7 @@ pub struct InputFile {
 #[derive(Debug)]
 pub struct Segment {
     pub file: Arc<InputFile>,
+    pub metadata: Arc<ParquetMetaData>,
     pub row_group: usize,
     pub rows: Range<usize>,
     pub bytes: ColumnBytes,
@@ -55,8 +57,25 @@ pub struct Reading {
 
 /// The partial states of the asked days.
 pub trait Days {
-    /// The state of `day` (since 1970-01-01), or `None` for a day that was not asked for.
-    fn state(&mut self, day: i64) -> Option<&mut Partial>;
+    /// Why a state cannot be had.
+    type Error;
+
+    /// The state of `day` (since 1970-01-01), or `None` for a day that was not asked for. Asked
+    /// again for each batch of rows: it may be another one by then.
+    fn state(&mut self, day: i64) -> Result<Option<&mut Partial>, Self::Error>;
+}
+
+/// Why a segment could not be added.
+#[derive(Debug)]
+pub enum AddError<E> {
+    Input(InputError),
+    State(E),
+}
+
+impl<E> From<InputError> for AddError<E> {
+    fn from(error: InputError) -> Self {
+        AddError::Input(error)
+    }
 }
 
 /// What was read, besides what went into the partial states.
@@ -97,13 +116,13 @@ pub struct Buffers {
 }
 
 /// Decodes a segment and adds its rows to the states of their days.
-pub fn add_rows(
+pub fn add_rows<D: Days>(
     segment: &Segment,
     tenant: &Tenant,
     reading: Reading,
-    days: &mut impl Days,
+    days: &mut D,
     buffers: &mut Buffers,
-) -> Result<Counts, InputError> {
+) -> Result<Counts, AddError<D::Error>> {
     let mut reader = Reader::open(segment, tenant, reading)?;
     let mut counts = Counts { rows: segment.rows.len() as u64, ..Counts::default() };
     let (first, last) = segment.file.days;
@@ -117,6 +136,8 @@ pub fn add_rows(
         let mut at = 0;
         while at < batch {
             let run = same_day(&buffers.times[at..]);
+            // Of days that were not asked for too: a row there may have strayed from one that was.
+            check_promise(segment, buffers.times[at])?;
             let mut rest = run;
             while rest > 0 {
                 let mut step = rest;
@@ -127,13 +148,12 @@ pub fn add_rows(
                 let state = if buffers.times[at] == NO_TIME || !counted(day) {
                     None
                 } else {
-                    days.state(day)
+                    days.state(day).map_err(AddError::State)?
                 };
                 match state {
                     Some(state) => {
-                        reader.check_promise(segment, day)?;
                         let times = std::mem::take(&mut buffers.times);
-                        reader.add(&times[at..at + step], day, state, buffers, &mut counts)?;
+                        reader.add(&times[at..at + step], state, buffers, &mut counts)?;
                         buffers.times = times;
                     }
                     None => {
@@ -164,6 +184,28 @@ fn same_day(times: &[i64]) -> usize {
     times.iter().take_while(|&&t| t != NO_TIME && split_day(t).0 == day).count()
 }
 
+/// Holds a time to the statistics of its row group, where there are any.
+fn check_promise(segment: &Segment, time: i64) -> Result<(), InputError> {
+    let Some((first, last)) = segment.promised_days else { return Ok(()) };
+    let broken = |promised: String, found: String| {
+        let object = segment.file.object.clone();
+        Err(InputError::Statistics { object, row_group: segment.row_group, promised, found })
+    };
+    let (day, _) = split_day(time);
+    if time != NO_TIME {
+        return match (first..=last).contains(&day) {
+            true => Ok(()),
+            false => broken(format!("{} to {}", day_text(first), day_text(last)), day_text(day)),
+        };
+    }
+    let group = segment.metadata.row_group(segment.row_group);
+    let statistics = segment.file.columns[0].leaf.and_then(|leaf| group.column(leaf).statistics());
+    match statistics.and_then(|statistics| statistics.null_count_opt()) {
+        Some(0) => broken("no time is null".to_owned(), "no time".to_owned()),
+        _ => Ok(()),
+    }
+}
+
 struct Reader<'t> {
     part: Part,
     /// In the order of [`super::schema::wanted`]; then those read for nothing.
@@ -191,7 +233,7 @@ impl<'t> Reader<'t> {
         }
         let wanted = columns.len();
         if reading.all_columns {
-            for leaf in unwanted(file) {
+            for leaf in unwanted(segment) {
                 let place = Place {
                     object: file.object.clone(),
                     row_group: segment.row_group,
@@ -199,7 +241,7 @@ impl<'t> Reader<'t> {
                 };
                 let column = ArrayColumn::new(
                     segment.bytes.clone(),
-                    &file.metadata,
+                    &segment.metadata,
                     leaf,
                     segment.rows.clone(),
                     BATCH,
@@ -220,23 +262,10 @@ impl<'t> Reader<'t> {
         })
     }
 
-    fn check_promise(&self, segment: &Segment, day: i64) -> Result<(), InputError> {
-        match segment.promised_days {
-            Some((first, last)) if !(first..=last).contains(&day) => Err(InputError::Statistics {
-                object: segment.file.object.clone(),
-                row_group: segment.row_group,
-                promised: format!("{} to {}", day_text(first), day_text(last)),
-                found: day_text(day),
-            }),
-            _ => Ok(()),
-        }
-    }
-
     /// Decodes `times.len()` rows of one day and adds them to its state.
     fn add(
         &mut self,
         times: &[i64],
-        day: i64,
         state: &mut Partial,
         buffers: &mut Buffers,
         counts: &mut Counts,
@@ -247,8 +276,8 @@ impl<'t> Reader<'t> {
             Part::NodeLabels | Part::NamespaceLabels => {
                 let rows = &mut buffers.labels;
                 fill_intervals(times, &mut rows.interval);
-                self.names(1, count, day, state, &mut rows.owner)?;
-                self.labels(2, count, day, state, &mut rows.labels)?;
+                self.names(1, count, state, &mut rows.owner)?;
+                self.labels(2, count, state, &mut rows.labels)?;
                 match self.part {
                     Part::NodeLabels => state.node_labels.add(rows),
                     _ => state.namespace_labels.add(rows),
@@ -256,30 +285,30 @@ impl<'t> Reader<'t> {
             }
             Part::Storage => {
                 let rows = &mut buffers.storage;
-                self.names(1, count, day, state, &mut rows.namespace)?;
-                self.names(2, count, day, state, &mut rows.pod)?;
-                self.names(3, count, day, state, &mut rows.claim)?;
-                self.names(4, count, day, state, &mut rows.volume)?;
-                self.names(5, count, day, state, &mut rows.storageclass)?;
-                self.names(6, count, day, state, &mut rows.csi_volume_handle)?;
-                self.labels(7, count, day, state, &mut rows.volume_labels)?;
-                self.labels(8, count, day, state, &mut rows.claim_labels)?;
+                self.names(1, count, state, &mut rows.namespace)?;
+                self.names(2, count, state, &mut rows.pod)?;
+                self.names(3, count, state, &mut rows.claim)?;
+                self.names(4, count, state, &mut rows.volume)?;
+                self.names(5, count, state, &mut rows.storageclass)?;
+                self.names(6, count, state, &mut rows.csi_volume_handle)?;
+                self.labels(7, count, state, &mut rows.volume_labels)?;
+                self.labels(8, count, state, &mut rows.claim_labels)?;
                 self.numbers(count, &mut rows.numbers, counts)?;
                 state.storage.add(rows);
             }
             Part::Pods | Part::DailyPods => {
                 let rows = &mut buffers.pods;
                 fill_intervals(times, &mut rows.interval);
-                self.names(1, count, day, state, &mut rows.namespace)?;
-                self.names(2, count, day, state, &mut rows.node)?;
-                self.names(3, count, day, state, &mut rows.resource_id)?;
+                self.names(1, count, state, &mut rows.namespace)?;
+                self.names(2, count, state, &mut rows.node)?;
+                self.names(3, count, state, &mut rows.resource_id)?;
                 rows.pod.clear();
                 let mut labels = 4;
                 if self.has_pod_names {
-                    self.names(4, count, day, state, &mut rows.pod)?;
+                    self.names(4, count, state, &mut rows.pod)?;
                     labels = 5;
                 }
-                self.labels(labels, count, day, state, &mut rows.labels)?;
+                self.labels(labels, count, state, &mut rows.labels)?;
                 let numbers = self.wanted - self.numbers_from;
                 self.numbers(count, &mut rows.numbers[..numbers], counts)?;
                 state.rows_without_node += state.pods.add(rows, &state.texts, null_rules);
@@ -291,7 +320,7 @@ impl<'t> Reader<'t> {
             Part::Capacity => {
                 let rows = &mut buffers.pods;
                 fill_intervals(times, &mut rows.interval);
-                self.names(1, count, day, state, &mut rows.node)?;
+                self.names(1, count, state, &mut rows.node)?;
                 self.numbers(count, &mut rows.numbers[10..], counts)?;
                 state.capacity.add(rows);
             }
@@ -306,15 +335,14 @@ impl<'t> Reader<'t> {
         &mut self,
         column: usize,
         count: usize,
-        day: i64,
         state: &mut Partial,
         out: &mut Vec<TextId>,
     ) -> Result<(), InputError> {
         out.clear();
-        let texts = &mut state.texts;
+        let (id, texts) = (state.id, &mut state.texts);
         self.columns[column].texts(
             count,
-            day as i32,
+            id,
             TextId::NULL,
             &mut |bytes, place| match std::str::from_utf8(bytes) {
                 Ok(text) => Ok(texts.intern(text)),
@@ -328,16 +356,16 @@ impl<'t> Reader<'t> {
         &mut self,
         column: usize,
         count: usize,
-        day: i64,
         state: &mut Partial,
         out: &mut Vec<SetId>,
     ) -> Result<(), InputError> {
         out.clear();
         let none = Partial::no_labels(self.tenant.null_rules);
         let keys = &self.tenant.keys;
+        let id = state.id;
         self.columns[column].texts(
             count,
-            day as i32,
+            id,
             none,
             &mut |bytes, place| {
                 if bytes.is_empty() {
@@ -393,7 +421,7 @@ fn open_column(
     let Some(leaf) = found.leaf else {
         return Ok(Column::Missing);
     };
-    let metadata = &segment.file.metadata;
+    let metadata = &segment.metadata;
     let group = metadata.row_group(segment.row_group);
     let chunk = group.column(leaf);
     let direct = found.direct.filter(|_| reading.categorical && pages::can_read(chunk));
@@ -416,8 +444,9 @@ fn open_column(
 }
 
 /// The leaves of flat columns that the part does not use.
-fn unwanted(file: &InputFile) -> Vec<usize> {
-    let schema = file.metadata.file_metadata().schema_descr();
+fn unwanted(segment: &Segment) -> Vec<usize> {
+    let file = &segment.file;
+    let schema = segment.metadata.file_metadata().schema_descr();
     (0..schema.num_columns())
         .filter(|&leaf| {
             schema.column(leaf).path().parts().len() == 1

@@ -92,30 +92,23 @@ impl LabelSets {
         })
     }
 
-    /// Takes over a set of another table whose values `value_of` translates.
-    pub fn adopt(
-        &mut self,
-        pairs: &[(u32, u32)],
-        mut value_of: impl FnMut(TextId) -> TextId,
-    ) -> SetId {
-        self.scratch.clear();
-        for &(key, value) in pairs {
-            let value = TextId(value);
-            let value = if value.is_null() { value } else { value_of(value) };
-            self.scratch.push((key, value.0));
-        }
-        self.intern_scratch()
+    fn intern_scratch(&mut self) -> SetId {
+        let scratch = std::mem::take(&mut self.scratch);
+        let id = self.intern_ids(&scratch);
+        self.scratch = scratch;
+        id
     }
 
-    fn intern_scratch(&mut self) -> SetId {
-        let wanted = &self.scratch[..];
+    /// The set of `pairs`, which are sorted by key without repeats; values are texts of the
+    /// interner that goes with this table.
+    pub fn intern_ids(&mut self, pairs: &[(KeyId, u32)]) -> SetId {
         let (flat, ends) = (&self.flat, &self.ends);
-        let hash = hash_pairs(wanted);
-        if let Some(&id) = self.table.find(hash, |&id| slice(flat, ends, id) == wanted) {
+        let hash = hash_pairs(pairs);
+        if let Some(&id) = self.table.find(hash, |&id| slice(flat, ends, id) == pairs) {
             return SetId(id);
         }
         let id = self.ends.len() as u32;
-        self.flat.extend_from_slice(wanted);
+        self.flat.extend_from_slice(pairs);
         self.ends.push(self.flat.len());
         let (flat, ends) = (&self.flat, &self.ends);
         self.table.insert_unique(hash, id, |&id| hash_pairs(slice(flat, ends, id)));

@@ -1,3 +1,9 @@
-//! Memory: what there is, and what is used.
+//! Memory: how much there is, how it is shared out, and how much is used.
 
+pub mod controller;
+pub mod heap;
+pub mod limit;
+pub mod permits;
+pub mod shares;
 pub mod usage;
+pub mod watch;

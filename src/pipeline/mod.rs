@@ -1,45 +1,60 @@
 //! Wires read → aggregate → reduce → finish → write.
 //!
-//! One reader thread fetches chunks and hands them through a bounded channel to a rayon pool; each
-//! task adds its chunk to a partial state per day; whoever completes a day merges its states and
-//! finishes it; one writer thread puts the days into the sink in order.
+//! One reader thread fetches chunks and queues them for a rayon pool; each task adds its chunk to a
+//! partial state per day; whoever completes a day merges its states and finishes it; one writer
+//! thread puts the days into the sink in order.
 
 pub mod error;
+mod finish;
+mod queue;
 mod states;
 mod writer;
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rayon::prelude::*;
+use crossbeam_channel::Sender;
 
-use crate::aggregate::partial::Partial;
-use crate::decode::row_group::{self, Buffers, Counts, Reading};
+use crate::decode::row_group::{self, AddError, Buffers, Counts, Reading};
+use crate::memory::controller::{Changes, Controller};
+use crate::memory::heap::Heap;
+use crate::memory::permits::Permits;
+use crate::memory::shares::{Budget, Shares};
+use crate::memory::watch::Watch;
 use crate::plan::Plan;
-use crate::plan::chunks::Chunk;
+use crate::plan::chunks::{Next, Schedule};
 use crate::plan::units::UnitDays;
 use crate::read::reader::{FetchedChunk, Reader};
 use crate::sink::Sink;
+use crate::spill::spiller::Spiller;
 use crate::store::local::LocalStore;
-use crate::summary::finish::{FanOutCounts, Tenant, finish};
-use crate::summary::row::RowBatch;
+use crate::summary::finish::{FanOutCounts, Tenant};
 
 pub use error::RunError;
-use states::{ChunkStates, UnitStates};
+use finish::{FinishedDay, Finisher};
+use queue::ReadyQueue;
+use states::{ChunkStates, StateKind, UnitStates};
+use writer::Progress;
 pub use writer::Written;
 
 /// What a run works with, all settled.
 pub struct Job<'a> {
     pub plan: &'a Plan,
-    pub chunks: &'a [Chunk],
     pub store: &'a LocalStore,
     pub tenant: &'a Tenant,
     pub reading: Reading,
     /// Finish a day as soon as it is complete; else all at the end.
     pub streaming: bool,
-    /// Row groups with more bytes than this are read page by page.
-    pub most_group_bytes: u64,
+    /// Rows of a chunk while memory is no concern.
+    pub chunk_rows: usize,
+    /// Whether chunks may shrink when it is.
+    pub adaptive: bool,
+    pub budget: &'a Budget,
+    pub shares: Shares,
+    pub watch: &'a Watch,
+    pub spiller: &'a Spiller,
+    /// Of as many threads as the shares say.
     pub pool: &'a rayon::ThreadPool,
     /// Set from outside to end the run early.
     pub cancelled: &'a AtomicBool,
@@ -56,93 +71,97 @@ pub struct Outcome {
     /// Pod and storage groups before labels of nodes and namespaces were laid under them.
     pub groups: u64,
     pub written: Written,
+    pub chunks: u64,
+    pub changes: Changes,
+    /// Compressed bytes and groups that went to disk for lack of memory.
+    pub spilled: (u64, u64),
     /// Summed over the threads.
     pub aggregate_time: Duration,
     pub finish_time: Duration,
 }
 
+/// Days that may be open beyond those that are read: one is being finished or written.
+const DAYS_AHEAD: usize = 1;
+
 /// Runs a job into a sink. On an error or a cancelled run the sink is dropped without `finish`.
 pub fn run(job: &Job<'_>, sink: Box<dyn Sink>) -> Result<Outcome, RunError> {
+    let kind = StateKind { categorical: job.reading.categorical, seed: job.seed };
+    let units = job.plan.units.len();
+    let lanes = job.shares.threads;
+    let heap = Heap::new(job.shares.heap);
     let shared = Shared {
         job,
-        states: UnitStates::new(job.plan.units.len(), job.chunks),
+        states: UnitStates::new(units, &job.plan.groups, kind, job.spiller, &heap),
+        finisher: Finisher {
+            tenant: job.tenant,
+            spiller: job.spiller,
+            heap: &heap,
+            threads: job.shares.threads as u64,
+            kind,
+        },
         days: (0..=job.plan.units.iter().map(|u| u.source).max().unwrap_or(0))
             .map(|source| UnitDays::new(&job.plan.units, source))
             .collect(),
+        queue: ReadyQueue::default(),
+        progress: Progress::default(),
         outcome: Mutex::new(Outcome::default()),
         failure: Mutex::new(None),
         stopped: AtomicBool::new(false),
     };
-    // As many chunks wait as are worked on.
-    let (chunk_sender, chunks) = crossbeam_channel::bounded(job.pool.current_num_threads());
-    let (day_sender, days) = crossbeam_channel::bounded(2);
+    let (day_sender, days) = crossbeam_channel::unbounded();
     std::thread::scope(|threads| {
         let shared = &shared;
         threads.spawn(move || {
             job.pool.in_place_scope(|tasks| {
-                // Days without any chunk have nothing to wait for.
+                // Days without any rows have nothing to wait for.
                 if job.streaming {
-                    for unit in shared.states.without_chunks() {
+                    for unit in shared.states.without_rows() {
                         let days = day_sender.clone();
-                        tasks.spawn(move |_| shared.finish_unit(unit, Vec::new(), &days));
+                        tasks.spawn(move |_| shared.finish_unit(unit, &days));
                     }
                 }
-                let mut reader =
-                    Reader::new(job.plan, job.store, job.reading.all_columns, job.most_group_bytes);
-                for chunk in job.chunks {
-                    if shared.is_stopped() {
-                        break;
-                    }
-                    match reader.fetch(chunk) {
-                        Ok(fetched) => {
-                            // Blocks while enough chunks wait: each task below makes room.
-                            if chunk_sender.send(fetched).is_err() {
-                                break;
-                            }
-                        }
-                        Err(error) => {
-                            shared.fail(error.into());
-                            break;
-                        }
-                    }
-                    let (chunks, days) = (chunks.clone(), day_sender.clone());
-                    tasks.spawn(move |_| {
-                        if let Ok(fetched) = chunks.recv() {
-                            shared.aggregate(&fetched, &days);
-                        }
-                    });
-                }
-            });
-            if !job.streaming && !shared.is_stopped() {
-                job.pool.install(|| {
-                    for unit in 0..job.plan.units.len() {
-                        let states = shared.states.take_all(unit);
-                        shared.finish_unit(unit, states, &day_sender);
+                shared.read(lanes, |chunk, most_waiting| {
+                    if shared.queue.push(chunk, most_waiting, &|| shared.is_stopped()) {
+                        let days = day_sender.clone();
+                        tasks.spawn(move |_| shared.aggregate(&days));
                     }
                 });
+            });
+            if !job.streaming {
+                for unit in 0..units {
+                    job.pool.install(|| shared.finish_unit(unit, &day_sender));
+                }
             }
         });
-        match writer::write(&days, sink, job.plan.units.len(), &shared.stopped) {
+        let stopped = || shared.is_stopped();
+        match writer::write(&days, sink, units, &shared.progress, &heap, &stopped) {
             Ok(written) => shared.outcome(|outcome| outcome.written = written),
-            Err(error) => shared.fail(error.into()),
+            Err(error) => shared.fail(error),
         }
-        // After an early end: let go of those who wait for room.
-        days.iter().for_each(drop);
     });
-    let failure = shared.failure.into_inner().unwrap_or_else(|e| e.into_inner());
+    let failure = shared.failure.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut outcome = shared.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let cancelled = job.cancelled.load(Ordering::Relaxed);
     match failure {
+        Some(error) if cancelled && error.may_be_interruption() => Err(RunError::Interrupted),
         Some(error) => Err(error),
-        None if job.cancelled.load(Ordering::Relaxed) => Err(RunError::Interrupted),
-        None => Ok(shared.outcome.into_inner().unwrap_or_else(|e| e.into_inner())),
+        None if cancelled && !outcome.written.finished => Err(RunError::Interrupted),
+        None => {
+            outcome.spilled = job.spiller.written();
+            Ok(outcome)
+        }
     }
 }
 
 /// What the threads of a run share.
 struct Shared<'a> {
     job: &'a Job<'a>,
-    states: UnitStates,
+    states: UnitStates<'a>,
+    finisher: Finisher<'a>,
     /// By source.
     days: Vec<UnitDays>,
+    queue: ReadyQueue,
+    progress: Progress,
     outcome: Mutex<Outcome>,
     failure: Mutex<Option<RunError>>,
     stopped: AtomicBool,
@@ -159,71 +178,133 @@ impl Shared<'_> {
 
     /// Keeps the first failure.
     fn fail(&self, error: RunError) {
-        self.failure.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert(error);
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         self.stopped.store(true, Ordering::Relaxed);
     }
 
     fn outcome(&self, change: impl FnOnce(&mut Outcome)) {
-        change(&mut self.outcome.lock().unwrap_or_else(|e| e.into_inner()));
+        change(&mut self.outcome.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The reader thread: fetches chunks in order and gives them to `queue`, with how many may
+    /// wait there.
+    fn read(&self, lanes: usize, mut queue: impl FnMut(FetchedChunk, usize)) {
+        let job = self.job;
+        let stopped = || self.is_stopped();
+        let mut schedule = Schedule::new(&job.plan.groups, lanes);
+        let permits = Permits::new(job.shares.in_flight);
+        let mut reader =
+            Reader::new(job.plan, job.store, job.reading.all_columns, job.shares.in_flight / 4);
+        let mut controller = Controller::new(job.chunk_rows, lanes + 1);
+        let mut chunks = 0;
+        while !stopped() {
+            let rows = if job.adaptive { controller.rows() } else { job.chunk_rows };
+            let written = self.progress.days();
+            let open_until = if job.streaming { written + lanes + DAYS_AHEAD } else { usize::MAX };
+            let chunk = match schedule.next(rows, open_until) {
+                Next::Chunk(chunk) => chunk,
+                Next::Blocked => {
+                    self.progress.wait_beyond(written, &stopped);
+                    continue;
+                }
+                Next::Done => break,
+            };
+            let Some(permit) = permits.acquire(reader.bytes_of(&chunk), &stopped) else {
+                break;
+            };
+            match reader.fetch(&chunk, permit) {
+                Ok(fetched) => queue(fetched, controller.waiting()),
+                Err(error) => return self.fail(error.into()),
+            }
+            chunks += 1;
+            self.look_at_memory(&mut controller, &permits);
+        }
+        self.outcome(|outcome| {
+            outcome.chunks = chunks;
+            outcome.changes = controller.changes();
+        });
+    }
+
+    /// Answers pressure on memory, from this process or others in its cgroup.
+    fn look_at_memory(&self, controller: &mut Controller, permits: &Permits) {
+        let in_use = self.job.watch.sample();
+        let limit = self.job.budget.limit.bytes.saturating_sub(in_use.others);
+        if controller.observe(in_use.own, limit) {
+            permits.resize(self.job.shares.in_flight.min(limit / 10));
+            self.states.spill_early.store(controller.is_spilling(), Ordering::Relaxed);
+            tracing::debug!(
+                used = in_use.own,
+                others = in_use.others,
+                limit,
+                rows = controller.rows(),
+                waiting = controller.waiting(),
+                spilling = controller.is_spilling(),
+                "chunks follow the memory there is"
+            );
+        }
     }
 
     /// Adds a chunk to the states of its days, and finishes those that it completes.
-    fn aggregate(&self, chunk: &FetchedChunk, days: &crossbeam_channel::Sender<(usize, RowBatch)>) {
-        if self.is_stopped() {
+    fn aggregate(&self, days: &Sender<(usize, FinishedDay)>) {
+        let Some(chunk) = self.queue.pop() else {
             return;
-        }
+        };
         let started = Instant::now();
-        let mut counts = Counts::default();
-        let mut buffers = Buffers::default();
-        let mut chunk_states =
-            ChunkStates::new(&self.states, self.job.seed, self.job.reading.categorical);
-        for (source, segment) in &chunk.segments {
-            let mut days = chunk_states.of_source(&self.days[*source]);
-            let reading = self.job.reading;
-            match row_group::add_rows(segment, self.job.tenant, reading, &mut days, &mut buffers) {
-                Ok(more) => counts.add(more),
-                Err(error) => return self.fail(error.into()),
+        if !self.is_stopped() {
+            match self.add(&chunk) {
+                Ok(counts) => self.outcome(|outcome| {
+                    outcome.counts.add(counts);
+                    outcome.aggregate_time += started.elapsed();
+                }),
+                Err(error) => self.fail(error),
             }
         }
-        chunk_states.give_back();
-        self.outcome(|outcome| {
-            outcome.counts.add(counts);
-            outcome.aggregate_time += started.elapsed();
-        });
-        for (unit, states) in self.states.chunk_done(chunk.units) {
+        let (units, rows) = (chunk.units, chunk.rows);
+        drop(chunk);
+        self.queue.done(units.0);
+        for unit in self.states.rows_done(units, rows) {
             if self.job.streaming {
-                self.finish_unit(unit, states, days);
-            } else {
-                self.states.keep(unit, states);
+                self.finish_unit(unit, days);
             }
         }
     }
 
-    /// Merges the states of a day and hands its rows to the writer.
-    fn finish_unit(
-        &self,
-        unit: usize,
-        states: Vec<Partial>,
-        days: &crossbeam_channel::Sender<(usize, RowBatch)>,
-    ) {
+    fn add(&self, chunk: &FetchedChunk) -> Result<Counts, RunError> {
+        let mut counts = Counts::default();
+        let mut buffers = Buffers::default();
+        let mut states = ChunkStates::new(&self.states);
+        for (source, segment) in &chunk.segments {
+            let mut days = states.of_source(&self.days[*source]);
+            let (tenant, reading) = (self.job.tenant, self.job.reading);
+            match row_group::add_rows(segment, tenant, reading, &mut days, &mut buffers) {
+                Ok(more) => counts.add(more),
+                Err(AddError::Input(error)) => return Err(error.into()),
+                Err(AddError::State(error)) => return Err(error.into()),
+            }
+        }
+        states.give_back()?;
+        Ok(counts)
+    }
+
+    /// Turns the states of a day into rows and hands them to the writer.
+    fn finish_unit(&self, unit: usize, days: &Sender<(usize, FinishedDay)>) {
         if self.is_stopped() {
             return;
         }
         let started = Instant::now();
-        let merged = states.into_par_iter().reduce_with(Partial::merge);
-        let state = merged.unwrap_or_else(|| Partial::empty(self.job.seed));
-        let without_node = state.rows_without_node;
-        let groups = (state.pods.groups.len() + state.storage.groups.len()) as u64;
-        let meta = self.job.plan.units[unit].meta.clone();
-        let (rows, fan_out) = finish(state, meta, self.job.tenant);
-        self.outcome(|outcome| {
-            outcome.rows_without_node += without_node;
-            outcome.groups += groups;
-            outcome.fan_out.label_rows += fan_out.label_rows;
-            outcome.fan_out.category_rows += fan_out.category_rows;
-            outcome.finish_time += started.elapsed();
-        });
-        // The writer is gone only after a failure, which it has reported.
-        let _ = days.send((unit, rows));
+        let state = self.states.take(unit);
+        match self.finisher.finish(state, &self.job.plan.units[unit].meta) {
+            Ok((day, counts)) => {
+                self.outcome(|outcome| {
+                    outcome.rows_without_node += counts.rows_without_node;
+                    outcome.groups += counts.groups;
+                    outcome.fan_out.add(counts.fan_out);
+                    outcome.finish_time += started.elapsed();
+                });
+                // The writer is gone only after a failure, which it has reported.
+                let _ = days.send((unit, day));
+            }
+            Err(error) => self.fail(error.into()),
+        }
     }
 }

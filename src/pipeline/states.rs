@@ -1,109 +1,204 @@
-//! The partial states of the open days: as many of each as tasks work on it at once.
+//! The partial states of the open days: in memory, counted in bytes, and on disk where their share
+//! is used up.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::aggregate::partial::Partial;
 use crate::decode::row_group::Days;
 use crate::labels::known::KnownLabels;
-use crate::plan::chunks::Chunk;
+use crate::memory::heap::Heap;
+use crate::plan::PlannedGroup;
 use crate::plan::units::UnitDays;
+use crate::spill::SpillError;
+use crate::spill::spiller::{Spilled, Spiller};
 
-/// By unit: states that no task holds, and how many chunks can still add to it.
-pub struct UnitStates {
-    units: Vec<Mutex<Unit>>,
+/// How states come to be.
+#[derive(Debug, Clone, Copy)]
+pub struct StateKind {
+    /// Label texts are told apart by hash; else compared.
+    pub categorical: bool,
+    /// Drawn at the start of the run, for hashes of texts.
+    pub seed: u64,
 }
 
-#[derive(Default)]
-struct Unit {
-    idle: Vec<Partial>,
-    chunks_left: usize,
-}
-
-impl UnitStates {
-    pub fn new(units: usize, chunks: &[Chunk]) -> Self {
-        let mut states: Vec<Unit> = (0..units).map(|_| Unit::default()).collect();
-        for chunk in chunks {
-            for unit in &mut states[chunk.units.0..=chunk.units.1] {
-                unit.chunks_left += 1;
-            }
+impl StateKind {
+    pub fn known_labels(self) -> KnownLabels {
+        if self.categorical {
+            KnownLabels::hashed(self.seed)
+        } else {
+            KnownLabels::compared(self.seed)
         }
-        UnitStates { units: states.into_iter().map(Mutex::new).collect() }
     }
 
-    fn with<T>(&self, unit: usize, change: impl FnOnce(&mut Unit) -> T) -> T {
+    pub fn empty(self) -> Partial {
+        Partial::new(self.known_labels(), self.seed)
+    }
+}
+
+/// What is known of a day: what [`UnitStates::rows_done`] hands over.
+#[derive(Default)]
+pub struct UnitState {
+    /// States that no task holds.
+    pub idle: Vec<Partial>,
+    pub spilled: Spilled,
+    /// Rows that can still come.
+    rows_left: usize,
+}
+
+/// The states of all days of a run.
+pub struct UnitStates<'a> {
+    units: Vec<Mutex<UnitState>>,
+    kind: StateKind,
+    spiller: &'a Spiller,
+    heap: &'a Heap,
+    /// Spill although within the share: set when memory is short for other reasons.
+    pub spill_early: AtomicBool,
+}
+
+impl<'a> UnitStates<'a> {
+    pub fn new(
+        units: usize,
+        groups: &[PlannedGroup],
+        kind: StateKind,
+        spiller: &'a Spiller,
+        heap: &'a Heap,
+    ) -> Self {
+        let mut states: Vec<UnitState> = (0..units).map(|_| UnitState::default()).collect();
+        for group in groups {
+            for unit in &mut states[group.units.0..=group.units.1] {
+                unit.rows_left += group.group.rows;
+            }
+        }
+        UnitStates {
+            units: states.into_iter().map(Mutex::new).collect(),
+            kind,
+            spiller,
+            heap,
+            spill_early: AtomicBool::new(false),
+        }
+    }
+
+    fn with<T>(&self, unit: usize, change: impl FnOnce(&mut UnitState) -> T) -> T {
         change(&mut self.units[unit].lock().unwrap_or_else(|e| e.into_inner()))
     }
 
-    /// Units that no chunk can add to.
-    pub fn without_chunks(&self) -> Vec<usize> {
-        let none = |&unit: &usize| self.with(unit, |u| u.chunks_left == 0);
+    /// Units that no row group can hold.
+    pub fn without_rows(&self) -> Vec<usize> {
+        let none = |&unit: &usize| self.with(unit, |u| u.rows_left == 0);
         (0..self.units.len()).filter(none).collect()
     }
 
-    /// Counts a chunk off and takes the states of the units that it completes.
-    pub fn chunk_done(&self, (first, last): (usize, usize)) -> Vec<(usize, Vec<Partial>)> {
-        let mut complete = Vec::new();
-        for unit in first..=last {
-            let states = self.with(unit, |u| {
-                u.chunks_left -= 1;
-                (u.chunks_left == 0).then(|| std::mem::take(&mut u.idle))
-            });
-            complete.extend(states.map(|states| (unit, states)));
-        }
-        complete
+    /// Counts rows off, and says which units that completes.
+    pub fn rows_done(&self, (first, last): (usize, usize), rows: usize) -> Vec<usize> {
+        let complete = |&unit: &usize| {
+            self.with(unit, |u| {
+                u.rows_left -= rows;
+                u.rows_left == 0
+            })
+        };
+        (first..=last).filter(complete).collect()
     }
 
-    /// Puts states back.
-    pub fn keep(&self, unit: usize, states: Vec<Partial>) {
-        self.with(unit, |u| u.idle.extend(states));
+    /// Hands a complete unit over; its bytes stay counted.
+    pub fn take(&self, unit: usize) -> UnitState {
+        self.with(unit, std::mem::take)
     }
 
-    pub fn take_all(&self, unit: usize) -> Vec<Partial> {
-        self.with(unit, |u| std::mem::take(&mut u.idle))
+    /// Whether the states use more than they should: a table that doubles needs room before it
+    /// gives any back, and a day room to be finished in.
+    fn is_over(&self) -> bool {
+        let limit = self.heap.limit();
+        let most = match self.spill_early.load(Ordering::Relaxed) {
+            true => limit / 4,
+            false => limit / 4 * 3,
+        };
+        self.heap.used() > most
     }
+}
+
+/// A state that a task holds.
+struct Held {
+    unit: usize,
+    state: Partial,
+    /// As counted last.
+    bytes: u64,
 }
 
 /// The states that one task holds while it works on a chunk.
 pub struct ChunkStates<'a> {
-    units: &'a UnitStates,
-    held: Vec<(usize, Partial)>,
-    seed: u64,
-    categorical: bool,
+    units: &'a UnitStates<'a>,
+    held: Vec<Held>,
 }
 
 impl<'a> ChunkStates<'a> {
-    pub fn new(units: &'a UnitStates, seed: u64, categorical: bool) -> Self {
-        ChunkStates { units, held: Vec::new(), seed, categorical }
+    pub fn new(units: &'a UnitStates<'a>) -> Self {
+        ChunkStates { units, held: Vec::new() }
     }
 
     pub fn of_source<'s>(&'s mut self, days: &'s UnitDays) -> SourceStates<'s, 'a> {
         SourceStates { states: self, days }
     }
 
-    pub fn give_back(self) {
-        for (unit, state) in self.held {
-            self.units.keep(unit, vec![state]);
+    /// Gives all states back, counted.
+    pub fn give_back(mut self) -> Result<(), SpillError> {
+        for at in 0..self.held.len() {
+            self.count(at)?;
         }
+        for Held { unit, state, .. } in self.held {
+            self.units.with(unit, |u| u.idle.push(state));
+        }
+        Ok(())
     }
 
-    fn state(&mut self, unit: usize) -> &mut Partial {
-        let at = match self.held.iter().rposition(|&(held, _)| held == unit) {
-            Some(at) => at,
+    fn state(&mut self, unit: usize) -> Result<&mut Partial, SpillError> {
+        let at = match self.held.iter().rposition(|held| held.unit == unit) {
+            Some(at) => {
+                self.count(at)?;
+                at
+            }
             None => {
-                let idle = self.units.with(unit, |u| u.idle.pop());
-                let state = idle.unwrap_or_else(|| {
-                    let known = if self.categorical {
-                        KnownLabels::hashed(self.seed)
-                    } else {
-                        KnownLabels::compared(self.seed)
-                    };
-                    Partial::new(known, self.seed)
-                });
-                self.held.push((unit, state));
+                let (state, bytes) = match self.units.with(unit, |u| u.idle.pop()) {
+                    // Counted when it was given back.
+                    Some(state) => {
+                        let bytes = state.heap_bytes() as u64;
+                        (state, bytes)
+                    }
+                    None => (self.units.kind.empty(), 0),
+                };
+                self.held.push(Held { unit, state, bytes });
                 self.held.len() - 1
             }
         };
-        &mut self.held[at].1
+        Ok(&mut self.held[at].state)
+    }
+
+    /// Takes in what a state has grown by, and spills it if the states are over their share and
+    /// this is one of the large ones.
+    fn count(&mut self, at: usize) -> Result<(), SpillError> {
+        let units = self.units;
+        let held = &mut self.held[at];
+        held.count(units.heap);
+        let groups = held.state.pods.groups.len();
+        let is_large = held.bytes * 4 >= units.heap.used();
+        let must = units.is_over() && is_large && groups > 0;
+        if must || units.spiller.is_forced(groups) {
+            let whole = std::mem::replace(&mut held.state, units.kind.empty());
+            let (rest, pods) = whole.split_pods(units.kind.known_labels());
+            let blocks = units.spiller.spill(&pods)?;
+            units.with(held.unit, |u| u.spilled.add(blocks));
+            held.state = rest;
+            held.count(units.heap);
+        }
+        Ok(())
+    }
+}
+
+impl Held {
+    fn count(&mut self, heap: &Heap) {
+        let now = self.state.heap_bytes() as u64;
+        heap.change(self.bytes, now);
+        self.bytes = now;
     }
 }
 
@@ -114,7 +209,9 @@ pub struct SourceStates<'s, 'a> {
 }
 
 impl Days for SourceStates<'_, '_> {
-    fn state(&mut self, day: i64) -> Option<&mut Partial> {
-        self.days.unit(day).map(|unit| self.states.state(unit))
+    type Error = SpillError;
+
+    fn state(&mut self, day: i64) -> Result<Option<&mut Partial>, SpillError> {
+        self.days.unit(day).map(|unit| self.states.state(unit)).transpose()
     }
 }

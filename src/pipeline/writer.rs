@@ -1,12 +1,16 @@
 //! The writer thread's work: finished days into the sink, in the order of the plan.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
-use crate::sink::{Sink, SinkError};
+use super::error::RunError;
+use super::finish::FinishedDay;
+use crate::memory::heap::Heap;
+use crate::memory::permits::LOOK_UP;
+use crate::sink::Sink;
 use crate::summary::row::{RowBatch, RowKind};
 
 /// What went into the sink.
@@ -17,36 +21,88 @@ pub struct Written {
     pub storage_rows: u64,
     pub unallocated_rows: u64,
     pub time: Duration,
+    /// Whether the sink has all days and was told so.
+    pub finished: bool,
+}
+
+/// How many days were written: the reader must not run too far ahead of it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    days: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Progress {
+    pub fn days(&self) -> usize {
+        *self.days.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn advance(&self) {
+        *self.days.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.changed.notify_all();
+    }
+
+    /// Waits until more than `days` were written; false if `stopped` before.
+    pub fn wait_beyond(&self, days: usize, stopped: &dyn Fn() -> bool) -> bool {
+        let mut now = self.days.lock().unwrap_or_else(PoisonError::into_inner);
+        while *now <= days {
+            if stopped() {
+                return false;
+            }
+            let waited = self.changed.wait_timeout(now, LOOK_UP);
+            now = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
 }
 
 /// Takes `units` days, whatever order they come in; ends early when `stopped`.
 pub fn write(
-    days: &Receiver<(usize, RowBatch)>,
+    days: &Receiver<(usize, FinishedDay)>,
     mut sink: Box<dyn Sink>,
     units: usize,
-    stopped: &AtomicBool,
-) -> Result<Written, SinkError> {
+    progress: &Progress,
+    heap: &Heap,
+    stopped: &dyn Fn() -> bool,
+) -> Result<Written, RunError> {
     let mut written = Written::default();
     let mut early = BTreeMap::new();
-    let mut next = 0;
-    for (unit, rows) in days {
-        early.insert(unit, rows);
-        while let Some(rows) = early.remove(&next) {
-            if stopped.load(Ordering::Relaxed) {
+    for (unit, day) in days {
+        early.insert(unit, day);
+        while let Some(day) = early.remove(&written.days) {
+            if stopped() {
                 return Ok(written);
             }
             let started = Instant::now();
-            sink.begin_day(&rows.day)?;
-            sink.write(&rows)?;
+            match day {
+                FinishedDay::InMemory(rows, bytes) => {
+                    sink.begin_day(&rows.day)?;
+                    sink.write(&rows)?;
+                    written.count(&rows);
+                    drop(rows);
+                    heap.change(bytes, 0);
+                }
+                FinishedDay::OnDisk(mut runs) => {
+                    sink.begin_day(runs.day())?;
+                    while let Some(rows) = runs.next_batch()? {
+                        if stopped() {
+                            return Ok(written);
+                        }
+                        sink.write(&rows)?;
+                        written.count(&rows);
+                    }
+                }
+            }
             sink.end_day()?;
-            written.count(&rows);
+            written.days += 1;
             written.time += started.elapsed();
-            next += 1;
+            progress.advance();
         }
     }
-    if next == units && !stopped.load(Ordering::Relaxed) {
+    if written.days == units && !stopped() {
         let started = Instant::now();
         sink.finish()?;
+        written.finished = true;
         written.time += started.elapsed();
     }
     Ok(written)
@@ -54,7 +110,6 @@ pub fn write(
 
 impl Written {
     fn count(&mut self, rows: &RowBatch) {
-        self.days += 1;
         for row in &rows.rows {
             *match row.kind {
                 RowKind::Pod => &mut self.pod_rows,

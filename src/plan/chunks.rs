@@ -1,5 +1,6 @@
-//! Row groups to chunks: what one task aggregates.
+//! Row groups to chunks: what one task aggregates, in the order in which it is read.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::PlannedGroup;
@@ -20,30 +21,107 @@ pub struct Chunk {
     pub units: (usize, usize),
 }
 
-/// Cuts row groups larger than `most_rows` and puts smaller ones of the same days together.
-pub fn cut(groups: &[PlannedGroup], most_rows: usize) -> Vec<Chunk> {
-    let most_rows = most_rows.max(1);
-    let mut chunks: Vec<Chunk> = Vec::new();
-    let mut open_rows = 0;
-    for (index, group) in groups.iter().enumerate() {
-        if let Some(open) = chunks.last_mut()
-            && open.units == group.units
-            && open_rows + group.rows <= most_rows
-        {
-            open.cuts.push(Cut { group: index, rows: 0..group.rows });
-            open_rows += group.rows;
-            continue;
-        }
-        // Of equal size, so that no small rest is left.
-        let pieces = group.rows.div_ceil(most_rows).max(1);
-        let size = group.rows.div_ceil(pieces).max(1);
-        for start in (0..group.rows).step_by(size) {
-            let rows = start..group.rows.min(start + size);
-            open_rows = rows.len();
-            chunks.push(Chunk { cuts: vec![Cut { group: index, rows }], units: group.units });
-        }
+impl Chunk {
+    pub fn rows(&self) -> usize {
+        self.cuts.iter().map(|cut| cut.rows.len()).sum()
     }
-    chunks
+}
+
+/// What to read next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    Chunk(Chunk),
+    /// Nothing until an earlier day has left memory.
+    Blocked,
+    Done,
+}
+
+/// Cuts chunks one by one, so that their size can change on the way.
+///
+/// Several days are read side by side, each by one task at a time: then a day has one partial
+/// state instead of one a thread, and nothing to merge.
+#[derive(Debug)]
+pub struct Schedule<'p> {
+    groups: &'p [PlannedGroup],
+    /// Groups of the same units, in the order of the plan.
+    sets: VecDeque<Range<usize>>,
+    lanes: Vec<Lane>,
+    most_lanes: usize,
+    turn: usize,
+}
+
+#[derive(Debug)]
+struct Lane {
+    groups: Range<usize>,
+    /// Rows of the first group that were cut already.
+    rows_cut: usize,
+}
+
+impl<'p> Schedule<'p> {
+    /// `groups` are sorted by their units.
+    pub fn new(groups: &'p [PlannedGroup], lanes: usize) -> Self {
+        let mut sets = VecDeque::new();
+        let mut start = 0;
+        for set in groups.chunk_by(|a, b| a.units == b.units) {
+            sets.push_back(start..start + set.len());
+            start += set.len();
+        }
+        Schedule { groups, sets, lanes: Vec::new(), most_lanes: lanes.max(1), turn: 0 }
+    }
+
+    /// The next chunk of at most `rows` rows. A day whose first unit is `open_until` or later is
+    /// not begun.
+    pub fn next(&mut self, rows: usize, open_until: usize) -> Next {
+        while self.lanes.len() < self.most_lanes {
+            match self.sets.front() {
+                Some(set) if self.groups[set.start].units.0 < open_until => {
+                    let groups = set.clone();
+                    self.lanes.push(Lane { groups, rows_cut: 0 });
+                    self.sets.pop_front();
+                }
+                _ => break,
+            }
+        }
+        if self.lanes.is_empty() {
+            return if self.sets.is_empty() { Next::Done } else { Next::Blocked };
+        }
+        self.turn %= self.lanes.len();
+        let lane = &mut self.lanes[self.turn];
+        let chunk = lane.cut(self.groups, rows.max(1));
+        if lane.groups.is_empty() {
+            self.lanes.remove(self.turn);
+        } else {
+            self.turn += 1;
+        }
+        Next::Chunk(chunk)
+    }
+}
+
+impl Lane {
+    /// Takes what is left of one group, or a part of it, and more groups while they fit whole.
+    fn cut(&mut self, groups: &[PlannedGroup], most_rows: usize) -> Chunk {
+        let mut chunk = Chunk { cuts: Vec::new(), units: groups[self.groups.start].units };
+        let mut rows = 0;
+        while let Some(group) = self.groups.clone().next() {
+            let left = groups[group].group.rows - self.rows_cut;
+            let room = most_rows - rows;
+            if left <= room {
+                chunk.cuts.push(Cut { group, rows: self.rows_cut..groups[group].group.rows });
+                self.groups.start += 1;
+                self.rows_cut = 0;
+                rows += left;
+            } else if rows == 0 {
+                // Of equal size, so that no small rest is left.
+                let size = left.div_ceil(left.div_ceil(most_rows));
+                chunk.cuts.push(Cut { group, rows: self.rows_cut..self.rows_cut + size });
+                self.rows_cut += size;
+                break;
+            } else {
+                break;
+            }
+        }
+        chunk
+    }
 }
 
 /// How many rows a chunk holds when no one says: whole row groups as Koku writes them, but
@@ -51,6 +129,6 @@ pub fn cut(groups: &[PlannedGroup], most_rows: usize) -> Vec<Chunk> {
 pub fn usual_rows(groups: &[PlannedGroup], threads: usize) -> usize {
     const MOST: usize = 200_000;
     const LEAST: usize = 16_384;
-    let rows: usize = groups.iter().map(|g| g.rows).sum();
+    let rows: usize = groups.iter().map(|g| g.group.rows).sum();
     (rows / (4 * threads.max(1))).clamp(LEAST, MOST)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use uuid::Uuid;
 
+use super::footers::RowGroup;
 use super::units::{Skipped, Unit, UnitDays, days};
 use super::{Plan, PlanError, PlannedGroup, footers};
 use crate::decode::row_group::InputFile;
@@ -36,7 +37,7 @@ pub fn plan(
     let mut candidates = Vec::new();
     for (source, &provider) in settings.provider_uuids.iter().enumerate() {
         let found = candidates_of(settings, store, source, provider)?;
-        if found.is_empty() {
+        if found.is_empty() && !is_known(settings, store, provider) {
             return Err(unknown_provider(settings, store, provider));
         }
         for month in settings.months() {
@@ -49,6 +50,10 @@ pub fn plan(
             if !has_pods && !settings.allow_empty {
                 skipped.push(Skipped { source: provider, month, other_files });
                 continue;
+            }
+            let has = |part| found.iter().filter(of_month).any(|c| c.part == part);
+            if has(Part::DailyPods) && !has(Part::Capacity) {
+                return Err(PlanError::NoCapacity { provider, month });
             }
             let facts = meta(provider, month);
             let from = settings.from.max(month.first_day());
@@ -70,13 +75,16 @@ pub fn plan(
     // Pods need names only where there is storage to join them with.
     let with_storage: BTreeSet<usize> =
         candidates.iter().filter(|c| c.part == Part::Storage).map(|c| c.source).collect();
-    let files: Vec<(usize, InputFile)> = candidates
+    let all_columns = !settings.performance.column_filtering;
+    let files: Vec<(usize, InputFile, Vec<RowGroup>)> = candidates
         .par_iter()
         .filter(|c| unit_days[c.source].between(c.days.0, c.days.1).is_some())
         .map(|c| {
             let pod_names = with_storage.contains(&c.source);
-            let file = footers::read(store, &c.object, c.part, pod_names, c.days)?;
-            Ok((c.source, file))
+            let (file, metadata) = footers::read(store, &c.object, c.part, pod_names, c.days)?;
+            let groups = metadata.row_groups().iter();
+            let groups = groups.map(|g| RowGroup::of(g, &file.columns, all_columns)).collect();
+            Ok((c.source, file, groups))
         })
         .collect::<Result<_, PlanError>>()?;
 
@@ -88,8 +96,8 @@ pub fn plan(
         rows_pruned: 0,
         missing_columns: missing_columns(&files),
     };
-    for (source, file) in files {
-        add_groups(&mut plan, &unit_days[source], source, Arc::new(file), settings);
+    for (source, file, groups) in files {
+        add_groups(&mut plan, &unit_days[source], source, Arc::new(file), groups);
     }
     // Labels and storage are few and are there when the pods of the day come.
     plan.groups.sort_by_key(|g| (g.units, g.file.part));
@@ -109,33 +117,23 @@ fn add_groups(
     units: &UnitDays,
     source: usize,
     file: Arc<InputFile>,
-    settings: &Settings,
+    groups: Vec<RowGroup>,
 ) {
-    for (row_group, group) in file.metadata.row_groups().iter().enumerate() {
-        let rows = group.num_rows() as usize;
-        let promised_days = footers::promised_days(group, &file.columns);
-        let (first, last) = promised_days.unwrap_or(file.days);
+    for (row_group, group) in groups.into_iter().enumerate() {
+        let (first, last) = group.promised_days.unwrap_or(file.days);
         let possible = units.between(first.max(file.days.0), last.min(file.days.1));
-        let Some(possible) = possible.filter(|_| rows > 0) else {
-            plan.rows_pruned += rows as u64;
+        let Some(possible) = possible.filter(|_| group.rows > 0) else {
+            plan.rows_pruned += group.rows as u64;
             continue;
         };
-        let all_columns = !settings.performance.column_filtering;
-        plan.groups.push(PlannedGroup {
-            file: file.clone(),
-            source,
-            row_group,
-            rows,
-            bytes: footers::projected_bytes(group, &file.columns, all_columns),
-            promised_days,
-            units: possible,
-        });
+        let file = file.clone();
+        plan.groups.push(PlannedGroup { file, source, row_group, group, units: possible });
     }
 }
 
-fn missing_columns(files: &[(usize, InputFile)]) -> Vec<(String, usize)> {
+fn missing_columns(files: &[(usize, InputFile, Vec<RowGroup>)]) -> Vec<(String, usize)> {
     let mut missing: BTreeMap<String, usize> = BTreeMap::new();
-    for (_, file) in files {
+    for (_, file, _) in files {
         for found in file.columns.iter().filter(|f| f.leaf.is_none()) {
             let name = format!("{}.{}", file.part.report_type(), found.wanted.name);
             *missing.entry(name).or_default() += 1;
@@ -196,16 +194,26 @@ fn candidates_of(
     Ok(candidates)
 }
 
-fn unknown_provider(settings: &Settings, store: &LocalStore, provider: Uuid) -> PlanError {
-    let template = &settings.input.layout.hourly.pod_usage;
+/// Whether the tree holds anything of a provider, be it of other months.
+fn is_known(settings: &Settings, store: &LocalStore, provider: Uuid) -> bool {
+    let name = provider.to_string();
+    templates(settings).iter().any(|(template, _)| {
+        let folders = store.folders(&folder_of_sources(settings, template, provider));
+        folders.iter().any(|folder| folder.contains(&name))
+    })
+}
+
+/// The folder whose next part names the provider; the topmost if none does.
+fn folder_of_sources(settings: &Settings, template: &str, provider: Uuid) -> String {
     let matcher = PathMatcher::new(template, &settings.input.org_id, provider, &settings.months());
-    let prefix = matcher.prefixes().first().cloned().unwrap_or_default();
-    // The folder of the sources is the one whose next part names the provider.
-    let parent = match prefix.find(&provider.to_string()) {
-        Some(at) => prefix[..at].rsplit_once('/').map_or("", |(parent, _)| parent),
-        None => "",
-    };
-    let mut others = store.folders(parent);
+    let prefix = matcher.prefixes().first().map_or("", |prefix| prefix.as_str());
+    let before = prefix.find(&provider.to_string()).map_or("", |at| &prefix[..at]);
+    before.rsplit_once('/').map_or("", |(parent, _)| parent).to_owned()
+}
+
+fn unknown_provider(settings: &Settings, store: &LocalStore, provider: Uuid) -> PlanError {
+    let parent = folder_of_sources(settings, &settings.input.layout.hourly.pod_usage, provider);
+    let mut others = store.folders(&parent);
     others.retain(|name| name.contains('='));
     let hint = if others.is_empty() {
         format!(

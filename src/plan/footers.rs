@@ -6,7 +6,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 
-use crate::decode::error::InputError;
+use crate::decode::error::{InputError, said_once};
 use crate::decode::row_group::InputFile;
 use crate::decode::schema::{self, Direct, Found, Part};
 use crate::decode::times::split_day;
@@ -24,23 +24,37 @@ pub fn read(
     part: Part,
     pod_names: bool,
     days: (i64, i64),
-) -> Result<InputFile, PlanError> {
+) -> Result<(InputFile, ParquetMetaData), PlanError> {
+    let metadata = read_metadata(store, &object.path, object.size)?;
     let name = object.path.clone();
-    if object.size == 0 {
+    let columns = schema::find(&name, &metadata, &schema::wanted(part, pod_names))?;
+    Ok((InputFile { object: name, size: object.size, part, columns, days }, metadata))
+}
+
+/// Reads a footer, and checks that what it promises lies inside the file.
+pub fn read_metadata(
+    store: &LocalStore,
+    path: &Arc<str>,
+    size: u64,
+) -> Result<ParquetMetaData, PlanError> {
+    let name = path.clone();
+    if size == 0 {
         return Err(InputError::ZeroBytes { object: name }.into());
     }
-    let file = store.open(&object.path)?;
+    let file = store.open(path)?;
     let metadata = match ParquetMetaDataReader::new().parse_and_finish(&file) {
         Ok(metadata) => metadata,
         Err(ParquetError::External(e)) if e.is::<std::io::Error>() => {
             let source = std::io::Error::other(e);
             return Err(StoreError::Read { path: name, source }.into());
         }
-        Err(source) => return Err(InputError::Footer { object: name, source }.into()),
+        Err(error) => {
+            let source = said_once(error);
+            return Err(InputError::Footer { object: name, source }.into());
+        }
     };
-    check_offsets(&name, &metadata, object.size)?;
-    let columns = schema::find(&name, &metadata, &schema::wanted(part, pod_names))?;
-    Ok(InputFile { object: name, metadata: Arc::new(metadata), part, columns, days })
+    check_offsets(&name, &metadata, size)?;
+    Ok(metadata)
 }
 
 /// A footer may promise bytes that the file does not have.
@@ -69,16 +83,41 @@ fn check_offsets(
     Ok(())
 }
 
-/// Compressed bytes of the columns of a row group that are read.
-pub fn projected_bytes(group: &RowGroupMetaData, columns: &[Found], all_columns: bool) -> u64 {
-    if all_columns {
-        return group.columns().iter().map(|c| c.byte_range().1).sum();
+/// What a plan keeps of a row group: footers themselves are read again when their turn comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowGroup {
+    pub rows: usize,
+    /// Compressed bytes of the columns that are read.
+    pub bytes: u64,
+    /// Bytes that a task needs to decode it: a page and a dictionary of each column.
+    pub decode_bytes: u64,
+    /// Days since 1970-01-01 that its statistics promise; `None` without statistics.
+    pub promised_days: Option<(i64, i64)>,
+}
+
+/// The most that a page takes: writers cut at 1 MiB of values.
+const PAGE: u64 = 1280 * 1024;
+
+impl RowGroup {
+    pub fn of(group: &RowGroupMetaData, columns: &[Found], all_columns: bool) -> Self {
+        let leaves: Vec<usize> = if all_columns {
+            (0..group.num_columns()).collect()
+        } else {
+            columns.iter().filter_map(|found| found.leaf).collect()
+        };
+        let chunks = || leaves.iter().map(|&leaf| group.column(leaf));
+        let uncompressed = |size: i64| (size.max(0) as u64).min(2 * PAGE);
+        RowGroup {
+            rows: group.num_rows() as usize,
+            bytes: chunks().map(|chunk| chunk.byte_range().1).sum(),
+            decode_bytes: chunks().map(|chunk| uncompressed(chunk.uncompressed_size())).sum(),
+            promised_days: promised_days(group, columns),
+        }
     }
-    columns.iter().filter_map(|f| f.leaf).map(|leaf| group.column(leaf).byte_range().1).sum()
 }
 
 /// First and last day (since 1970-01-01) of a row group, by the statistics of its interval.
-pub fn promised_days(group: &RowGroupMetaData, columns: &[Found]) -> Option<(i64, i64)> {
+fn promised_days(group: &RowGroupMetaData, columns: &[Found]) -> Option<(i64, i64)> {
     let interval = columns.first()?;
     let Some(Direct::Time(unit)) = interval.direct else {
         return None;

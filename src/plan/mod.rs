@@ -9,6 +9,7 @@ pub mod units;
 use std::sync::Arc;
 
 use crate::decode::row_group::InputFile;
+use footers::RowGroup;
 
 pub use error::PlanError;
 pub use units::{Skipped, Unit};
@@ -20,11 +21,7 @@ pub struct PlannedGroup {
     /// Index into the sources of the run.
     pub source: usize,
     pub row_group: usize,
-    pub rows: usize,
-    /// Compressed bytes of the columns that are read.
-    pub bytes: u64,
-    /// Days since 1970-01-01 that its statistics promise; `None` without statistics.
-    pub promised_days: Option<(i64, i64)>,
+    pub group: RowGroup,
     /// Indices of the first and last unit whose rows it can hold.
     pub units: (usize, usize),
 }
@@ -42,4 +39,20 @@ pub struct Plan {
     pub rows_pruned: u64,
     /// Columns that some files lack, with how many do.
     pub missing_columns: Vec<(String, usize)>,
+}
+
+impl Plan {
+    /// Days that row groups of several days keep in memory until those are read.
+    pub fn units_held_open(&self) -> usize {
+        let mut open = vec![false; self.units.len()];
+        for group in self.groups.iter().filter(|group| group.units.0 != group.units.1) {
+            open[group.units.0..=group.units.1].fill(true);
+        }
+        open.into_iter().filter(|&open| open).count()
+    }
+
+    /// The most bytes that a task needs to decode any of the row groups.
+    pub fn decode_bytes(&self) -> u64 {
+        self.groups.iter().map(|g| g.group.decode_bytes).max().unwrap_or(0)
+    }
 }

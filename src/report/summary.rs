@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::memory::shares::mebibytes;
 use crate::memory::usage;
 use crate::pipeline::Outcome;
 use crate::plan::Plan;
@@ -109,6 +110,29 @@ impl fmt::Display for Summary<'_> {
                     outcome.rows_without_node, counts.rows_without_time
                 )?;
             }
+            let changes = outcome.changes;
+            if changes.shrunk > 0 {
+                writeln!(
+                    f,
+                    "memory    chunks shrank {} times, to {} rows at least, and grew {} times",
+                    changes.shrunk, changes.least_rows, changes.grown
+                )?;
+            }
+            let (spilled_bytes, spilled_groups) = outcome.spilled;
+            if spilled_bytes > 0 {
+                let bytes = mebibytes(spilled_bytes);
+                writeln!(
+                    f,
+                    "spilled   {spilled_groups} groups for lack of memory, {bytes} on disk"
+                )?;
+            }
+            let open = self.plan.units_held_open();
+            if open > 0 {
+                writeln!(
+                    f,
+                    "held open {open} days, since row groups hold or may hold several days"
+                )?;
+            }
             let written = &outcome.written;
             writeln!(f, "groups    {}", outcome.groups)?;
             writeln!(
@@ -123,7 +147,7 @@ impl fmt::Display for Summary<'_> {
         }
         write!(f, "time      {:.2} s", self.time.as_secs_f64())?;
         if let Some(peak) = usage::peak_resident() {
-            write!(f, ", peak memory {} MiB", peak / (1024 * 1024))?;
+            write!(f, ", peak memory {}", mebibytes(peak))?;
         }
         writeln!(f)
     }

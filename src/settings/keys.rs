@@ -119,6 +119,7 @@ keys! {
     COLUMN_FILTERING = "performance.column_filtering", Some("column-filtering"), [], Text;
     MAX_WORKERS = "performance.max_workers", Some("threads"), [], Text;
     MEMORY_LIMIT = "performance.memory_limit", Some("memory-limit"), [], Text;
+    SPILL_DIR = "performance.spill_dir", Some("spill-dir"), [], Text;
     MAX_MEMORY_GB = "performance.max_memory_gb", None, [], Number;
 
     ALLOW_EMPTY = "run.allow_empty", Some("allow-empty"), [], Text;

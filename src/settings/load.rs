@@ -10,11 +10,13 @@ use crate::cli::ConfigFlag;
 
 /// An environment variable of this process. One that is not Unicode is given with replacement
 /// characters, so that it fails where it is used rather than being overlooked.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn env(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 /// The current day in UTC.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the clock's day")]
 pub fn today() -> NaiveDate {
     Utc::now().date_naive()
 }

@@ -164,6 +164,10 @@ pub struct Performance {
     pub threads: Option<usize>,
     /// In bytes; `None` means the cgroup's limit, else the host's memory.
     pub memory_limit: Option<u64>,
+    /// Folder of the temporary file for groups that do not fit into memory.
+    pub spill_dir: PathBuf,
+    /// Spill states of so many groups although there is room, as a test.
+    pub force_spill: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -156,6 +156,10 @@ fn performance(sources: &mut Sources<'_>) -> Result<Performance, SettingsError> 
             .unwrap_or(ChunkSize::Auto),
         threads: sources.parse(&keys::MAX_WORKERS, values::threads)?.flatten(),
         memory_limit: memory_limit(sources)?,
+        spill_dir: sources
+            .read(&keys::SPILL_DIR)?
+            .map_or_else(std::env::temp_dir, |raw| raw.text.into()),
+        force_spill: None,
     })
 }
 

@@ -25,7 +25,10 @@ use crate::summary::columns::{COLUMNS, ColumnType, DayTexts, Value};
 use crate::summary::row::{DayMeta, RowBatch};
 
 /// Rows of a row group.
-pub const ROW_GROUP_ROWS: usize = 100_000;
+pub const ROW_GROUP_ROWS: usize = 32_768;
+
+/// Bytes held while a row group grows, about.
+pub const MOST_BYTES: u64 = 12 * 1024 * 1024;
 
 /// Key of the file metadata that names the program and its version.
 pub const VERSION_KEY: &str = "ocp-rollup.version";
@@ -86,11 +89,21 @@ impl Sink for ParquetSink {
 
     fn write(&mut self, rows: &RowBatch) -> Result<(), SinkError> {
         let day = DayTexts::new(&rows.day);
-        for row in &rows.rows {
+        let mut rest = &rows.rows[..];
+        while !rest.is_empty() {
+            let room = rest.len().min(BATCH_ROWS - self.buffered);
+            let (batch, after) = rest.split_at(room);
+            rest = after;
             for (column, builder) in COLUMNS.iter().zip(&mut self.builders) {
-                builder.append(column.value(rows, &day, row));
+                if !column.is_computed() {
+                    builder.append_nulls(batch.len());
+                    continue;
+                }
+                for row in batch {
+                    builder.append(column.value(rows, &day, row));
+                }
             }
-            self.buffered += 1;
+            self.buffered += batch.len();
             if self.buffered == BATCH_ROWS {
                 self.flush()?;
             }
@@ -170,17 +183,17 @@ impl Builder {
             }
             (builder, value) => {
                 debug_assert!(matches!(value, Value::Null | Value::Numeric(_)), "{value:?}");
-                builder.append_null();
+                builder.append_nulls(1);
             }
         }
     }
 
-    fn append_null(&mut self) {
+    fn append_nulls(&mut self, count: usize) {
         match self {
-            Builder::Integer(b) => b.append_null(),
-            Builder::Text(b) => b.append_null(),
-            Builder::Date(b) => b.append_null(),
-            Builder::Numeric(b) => b.append_null(),
+            Builder::Integer(b) => b.append_nulls(count),
+            Builder::Text(b) => b.append_nulls(count),
+            Builder::Date(b) => b.append_nulls(count),
+            Builder::Numeric(b) => b.append_nulls(count),
         }
     }
 

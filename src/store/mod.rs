@@ -28,6 +28,11 @@ pub enum StoreError {
     #[error("cannot read {path}")]
     Read { path: Arc<str>, source: std::io::Error },
 
+    #[error(
+        "{path} changed while the run was reading it: run again when no one writes to the source"
+    )]
+    Changed { path: Arc<str> },
+
     #[error("the source {source_uri} is in an object store, which this version cannot read")]
     NotLocal { source_uri: String },
 }

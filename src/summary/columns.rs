@@ -103,7 +103,7 @@ const fn column(name: &'static str, column_type: ColumnType, field: Field) -> Co
 }
 
 const fn staging(name: &'static str, field: Field) -> Column {
-    Column { name, column_type: ColumnType::Text, staging_only: true, field }
+    Column { name, column_type: Text, staging_only: true, field }
 }
 
 use ColumnType::{Date, Integer, Json, Numeric, Text, Uuid as UuidType};

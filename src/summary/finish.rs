@@ -8,7 +8,8 @@ use rustc_hash::FxHashMap;
 use super::categories::{Categories, Category, PatternError};
 use super::owners::Lent;
 use super::roles::Roles;
-use super::row::{DayMeta, RowBatch, TextId};
+use super::row::{DayMeta, RowBatch, SummaryRow, TextId};
+use super::unallocated::NodeUses;
 use super::{order, pods, storage, unallocated};
 use crate::aggregate::capacity::CapacityTotals;
 use crate::aggregate::groups::Groups;
@@ -50,6 +51,13 @@ pub struct FanOutCounts {
     pub category_rows: u64,
 }
 
+impl FanOutCounts {
+    pub fn add(&mut self, other: FanOutCounts) {
+        self.label_rows += other.label_rows;
+        self.category_rows += other.category_rows;
+    }
+}
+
 /// What the finishing steps of a day share.
 pub struct Day {
     pub texts: Interner,
@@ -89,33 +97,89 @@ impl Day {
     }
 }
 
+impl Day {
+    fn new(facts: Partial, tenant: &Tenant) -> Self {
+        let lent = |seen| Lent::new(seen, tenant.fan_out, &facts.sets, &tenant.keys, &facts.texts);
+        let node_labels = lent(&facts.node_labels);
+        let namespace_labels = lent(&facts.namespace_labels);
+        let (node_capacity, cluster_capacity) = facts.capacity.totals();
+        Day {
+            texts: facts.texts,
+            node_labels,
+            namespace_labels,
+            node_capacity,
+            cluster_capacity,
+            sets: facts.sets,
+            categories: FxHashMap::default(),
+            json: FxHashMap::default(),
+            scratch: String::new(),
+        }
+    }
+
+    fn into_batch(self, meta: &Arc<DayMeta>, mut rows: Vec<SummaryRow>) -> RowBatch {
+        let texts = self.texts.into_texts();
+        order::sort(&mut rows, &texts);
+        RowBatch { day: meta.clone(), texts, rows }
+    }
+}
+
 /// The rows of one day, sorted, and how many line items were multiplied on the way.
-pub fn finish(partial: Partial, meta: Arc<DayMeta>, tenant: &Tenant) -> (RowBatch, FanOutCounts) {
-    let lent = |seen| Lent::new(seen, tenant.fan_out, &partial.sets, &tenant.keys, &partial.texts);
-    let node_labels = lent(&partial.node_labels);
-    let namespace_labels = lent(&partial.namespace_labels);
-    let (node_capacity, cluster_capacity) = partial.capacity.totals();
-    let Partial { texts, sets, pods, places, storage, .. } = partial;
-    let mut day = Day {
-        texts,
-        node_labels,
-        namespace_labels,
-        node_capacity,
-        cluster_capacity,
-        sets,
-        categories: FxHashMap::default(),
-        json: FxHashMap::default(),
-        scratch: String::new(),
-    };
+pub fn finish(
+    mut state: Partial,
+    meta: &Arc<DayMeta>,
+    tenant: &Tenant,
+) -> (RowBatch, FanOutCounts) {
     let mut counts = FanOutCounts::default();
+    let pods = std::mem::take(&mut state.pods);
+    let places = std::mem::take(&mut state.places);
+    let storage = std::mem::take(&mut state.storage);
+    let mut day = Day::new(state, tenant);
     let groups = pods::group(&pods, &mut day, tenant, &mut counts);
+    drop(pods);
+    let mut uses = NodeUses::default();
+    uses.add(&groups, &day.texts, &tenant.roles);
     let mut rows = pods::rows(&groups, &mut day, tenant);
-    rows.extend(unallocated::rows(&groups, &mut day, tenant));
+    drop(groups);
+    rows.extend(unallocated::rows(&uses, &mut day, tenant));
     let days = days_in_month(meta.date);
     rows.extend(storage::rows(&storage, &places, &mut day, tenant, days, &mut counts));
-    let texts = day.texts.into_texts();
-    order::sort(&mut rows, &texts);
-    (RowBatch { day: meta, texts, rows }, counts)
+    (day.into_batch(meta, rows), counts)
+}
+
+/// The pod rows of a part of a day's groups, which shares no finished group with any other part.
+/// `state` holds the groups and the day's facts ([`Partial::facts`]).
+pub fn finish_pods<'t>(
+    mut state: Partial,
+    meta: &Arc<DayMeta>,
+    tenant: &'t Tenant,
+    uses: &mut NodeUses<'t>,
+    counts: &mut FanOutCounts,
+) -> RowBatch {
+    let pods = std::mem::take(&mut state.pods);
+    let mut day = Day::new(state, tenant);
+    let groups = pods::group(&pods, &mut day, tenant, counts);
+    drop(pods);
+    uses.add(&groups, &day.texts, &tenant.roles);
+    let rows = pods::rows(&groups, &mut day, tenant);
+    day.into_batch(meta, rows)
+}
+
+/// The storage and unallocated rows of a day whose pod rows were finished in parts. `state` holds
+/// all but pod groups.
+pub fn finish_rest(
+    mut state: Partial,
+    meta: &Arc<DayMeta>,
+    tenant: &Tenant,
+    uses: &NodeUses<'_>,
+    counts: &mut FanOutCounts,
+) -> RowBatch {
+    let places = std::mem::take(&mut state.places);
+    let storage = std::mem::take(&mut state.storage);
+    let mut day = Day::new(state, tenant);
+    let mut rows = unallocated::rows(uses, &mut day, tenant);
+    let days = days_in_month(meta.date);
+    rows.extend(storage::rows(&storage, &places, &mut day, tenant, days, counts));
+    day.into_batch(meta, rows)
 }
 
 fn days_in_month(date: NaiveDate) -> u32 {

@@ -4,10 +4,10 @@
 pub mod categories;
 pub mod columns;
 pub mod finish;
-mod order;
+pub mod order;
 mod owners;
 mod pods;
 pub mod roles;
 pub mod row;
 mod storage;
-mod unallocated;
+pub mod unallocated;

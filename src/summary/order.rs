@@ -4,28 +4,64 @@ use std::cmp::Ordering;
 
 use super::row::{RowKind, SummaryRow, TextId, Texts};
 
-/// Sorts by data source, namespace, node, then everything else that tells rows apart; nulls first.
+/// The texts of a row that it is ordered by, in that order; nulls first.
+pub const ORDERED_TEXTS: usize = 9;
+
+/// The ids of [`ORDERED_TEXTS`] of a row.
+pub fn ordered_texts(row: &SummaryRow) -> [TextId; ORDERED_TEXTS] {
+    [
+        row.namespace,
+        row.node,
+        row.persistentvolumeclaim,
+        row.persistentvolume,
+        row.storageclass,
+        row.csi_volume_handle,
+        row.resource_id,
+        row.pod_labels,
+        row.volume_labels,
+    ]
+}
+
+/// What tells the place of a row: its data source, namespace, node, then everything else that
+/// tells rows apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SortKey<'a> {
+    pub kind: RowKind,
+    pub texts: [Option<&'a str>; ORDERED_TEXTS],
+    pub cost_category_id: Option<i32>,
+}
+
+impl Ord for SortKey<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let is_storage = |key: &Self| key.kind == RowKind::Storage;
+        is_storage(self)
+            .cmp(&is_storage(other))
+            .then_with(|| self.texts[..2].cmp(&other.texts[..2]))
+            .then_with(|| self.kind.cmp(&other.kind))
+            .then_with(|| self.texts[2..].cmp(&other.texts[2..]))
+            .then_with(|| self.cost_category_id.cmp(&other.cost_category_id))
+    }
+}
+
+impl PartialOrd for SortKey<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Sorts by [`SortKey`].
 pub fn sort(rows: &mut [SummaryRow], texts: &Texts) {
     let ranks = name_ranks(rows, texts);
     let rank = |id: TextId| if id.is_null() { 0 } else { ranks[id.0 as usize] };
-    let text = |a: TextId, b: TextId| {
-        if a == b { Ordering::Equal } else { texts.get(a).cmp(&texts.get(b)) }
+    let names = |row: &SummaryRow| {
+        (row.kind == RowKind::Storage, rank(row.namespace), rank(row.node), row.kind)
     };
-    rows.sort_unstable_by(|a, b| {
-        (a.kind == RowKind::Storage)
-            .cmp(&(b.kind == RowKind::Storage))
-            .then_with(|| rank(a.namespace).cmp(&rank(b.namespace)))
-            .then_with(|| rank(a.node).cmp(&rank(b.node)))
-            .then_with(|| a.kind.cmp(&b.kind))
-            .then_with(|| text(a.persistentvolumeclaim, b.persistentvolumeclaim))
-            .then_with(|| text(a.persistentvolume, b.persistentvolume))
-            .then_with(|| text(a.storageclass, b.storageclass))
-            .then_with(|| text(a.csi_volume_handle, b.csi_volume_handle))
-            .then_with(|| text(a.resource_id, b.resource_id))
-            .then_with(|| text(a.pod_labels, b.pod_labels))
-            .then_with(|| text(a.volume_labels, b.volume_labels))
-            .then_with(|| a.cost_category_id.cmp(&b.cost_category_id))
-    });
+    let key = |row: &SummaryRow| SortKey {
+        kind: row.kind,
+        texts: ordered_texts(row).map(|id| texts.get(id)),
+        cost_category_id: row.cost_category_id,
+    };
+    rows.sort_unstable_by(|a, b| names(a).cmp(&names(b)).then_with(|| key(a).cmp(&key(b))));
 }
 
 /// By text id: the rank among the namespaces and nodes of `rows`, from 1.

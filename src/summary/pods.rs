@@ -3,17 +3,17 @@
 use super::finish::{Day, FanOutCounts, Tenant};
 use super::row::{Measures, RowKind, SummaryRow, TextId};
 use crate::aggregate::capacity::CapacityTotals;
-use crate::aggregate::exact::Total;
+use crate::aggregate::exact::{Total, Totals};
 use crate::aggregate::groups::Groups;
-use crate::aggregate::pods::{PodKey, Pods, greater, greater_text};
+use crate::aggregate::pods::{POD_SCALES, PodKey, Pods, greater, greater_text};
 use crate::aggregate::rows::POD_SUMS;
 use crate::settings::{FanOut, NullRules};
 
 /// A finished pod group: exact still, since the unallocated rows subtract it.
 #[derive(Debug, Clone)]
 pub struct PodGroup {
-    /// Sums in the order of [`crate::aggregate::rows::POD_NUMBERS`]; `None` is null.
-    pub totals: [Option<Total>; POD_SUMS],
+    /// Sums in the order of [`crate::aggregate::rows::POD_NUMBERS`].
+    totals: Totals<POD_SUMS>,
     pub resource_id: TextId,
     pub node_cores: f64,
     pub node_bytes: f64,
@@ -22,11 +22,18 @@ pub struct PodGroup {
 impl Default for PodGroup {
     fn default() -> Self {
         PodGroup {
-            totals: [const { None }; POD_SUMS],
+            totals: Totals::default(),
             resource_id: TextId::NULL,
             node_cores: f64::NAN,
             node_bytes: f64::NAN,
         }
+    }
+}
+
+impl PodGroup {
+    /// A sum; `None` is null.
+    pub fn total(&self, measure: usize) -> Option<Total> {
+        self.totals.get(measure, POD_SCALES[measure])
     }
 }
 
@@ -37,7 +44,7 @@ pub fn group(
     tenant: &Tenant,
     counts: &mut FanOutCounts,
 ) -> Groups<PodKey, PodGroup> {
-    let mut finished: Groups<PodKey, PodGroup> = Groups::default();
+    let mut finished: Groups<PodKey, PodGroup> = Groups::with_capacity(pods.groups.len());
     for (index, (key, state)) in pods.groups.iter().enumerate() {
         let times = day.category_times(key.namespace, tenant);
         let node_objects = day.node_labels.by(key.node);
@@ -53,7 +60,9 @@ pub fn group(
                 let labels = day.sets.merge_all(&[of_node, of_namespace, key.labels]);
                 let group = finished.entry(PodKey { labels, ..key });
                 for measure in 0..POD_SUMS {
-                    add_times(&mut group.totals[measure], pods.total(index, measure), times);
+                    if let Some(total) = pods.total(index, measure) {
+                        group.totals.add_times(measure, &total, times);
+                    }
                 }
                 group.node_cores = greater(group.node_cores, state.node_cores);
                 group.node_bytes = greater(group.node_bytes, state.node_bytes);
@@ -65,16 +74,9 @@ pub fn group(
 }
 
 /// Adds `times * other` to a sum where null means that nothing was present yet.
-pub fn add_times(sum: &mut Option<Total>, other: Option<Total>, times: i64) {
-    match (sum.as_mut(), other) {
-        (_, None) => {}
-        (None, Some(other)) if times == 1 => *sum = Some(other),
-        (None, Some(other)) => {
-            let mut product = other.zeroed();
-            product.add_times(&other, times);
-            *sum = Some(product);
-        }
-        (Some(sum), Some(other)) => sum.add_times(&other, times),
+pub fn add_times(sum: &mut Option<Total>, other: Option<&Total>, times: i64) {
+    if let Some(other) = other {
+        sum.get_or_insert_with(|| other.zeroed()).add_times(other, times);
     }
 }
 
@@ -131,8 +133,8 @@ pub fn capacity_measures(
 pub fn rows(groups: &Groups<PodKey, PodGroup>, day: &mut Day, tenant: &Tenant) -> Vec<SummaryRow> {
     let mut rows = Vec::with_capacity(groups.len());
     for (key, group) in groups.iter() {
-        let cpu = |i: usize| group.totals[i].as_ref().map_or(f64::NAN, core_hours);
-        let memory = |i: usize| group.totals[i].as_ref().map_or(f64::NAN, gibibyte_hours);
+        let cpu = |i: usize| group.total(i).map_or(f64::NAN, |t| core_hours(&t));
+        let memory = |i: usize| group.total(i).map_or(f64::NAN, |t| gibibyte_hours(&t));
         let capacity = capacity_measures(
             group.node_cores,
             group.node_bytes,

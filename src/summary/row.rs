@@ -24,6 +24,11 @@ pub struct RowBatch {
 }
 
 impl RowBatch {
+    /// Bytes held, capacity included.
+    pub fn heap_bytes(&self) -> usize {
+        self.texts.heap_bytes() + self.rows.capacity() * size_of::<SummaryRow>()
+    }
+
     /// The text behind `id`; `None` is SQL NULL.
     pub fn text(&self, id: TextId) -> Option<&str> {
         self.texts.get(id)

@@ -151,7 +151,7 @@ pub fn rows(
                     });
                     for measure in 0..STORAGE_SUMS {
                         let total = storage.total(index, measure);
-                        add_times(&mut group.totals[measure], total, times);
+                        add_times(&mut group.totals[measure], total.as_ref(), times);
                     }
                     group.capacity_bytes = greater(group.capacity_bytes, state.capacity_bytes);
                 }

@@ -4,50 +4,124 @@ use std::collections::BTreeMap;
 
 use super::finish::{Day, Tenant};
 use super::pods::{PodGroup, add_times, capacity_measures, core_hours, gibibyte_hours};
+use super::roles::Roles;
 use super::row::{Measures, RowKind, SummaryRow, TextId};
 use crate::aggregate::capacity::CapacityTotals;
 use crate::aggregate::exact::{BYTE_SECONDS, CORE_SECONDS, Scale, Total};
 use crate::aggregate::groups::Groups;
-use crate::aggregate::pods::{PodKey, greater, greater_text};
+use crate::aggregate::interner::Interner;
+use crate::aggregate::pods::{PodKey, greater};
 use crate::aggregate::rows::POD_SUMS;
 use crate::settings::{FanOut, NullRules};
 
-/// The finished pod groups of one node.
-struct Node<'t> {
+/// The finished pod groups of the nodes of a day. Keyed by name, since the groups may be finished
+/// in parts that share no ids.
+#[derive(Debug, Default)]
+pub struct NodeUses<'t> {
+    by_name: BTreeMap<String, usize>,
+    nodes: Vec<NodeUse<'t>>,
+}
+
+#[derive(Debug)]
+struct NodeUse<'t> {
     totals: [Option<Total>; POD_SUMS],
-    resource_id: TextId,
+    resource_id: Option<String>,
     cores: f64,
     bytes: f64,
     role: Option<&'t str>,
 }
 
-/// One row for each node and matching category pattern.
-pub fn rows(groups: &Groups<PodKey, PodGroup>, day: &mut Day, tenant: &Tenant) -> Vec<SummaryRow> {
-    let mut nodes: BTreeMap<TextId, Node<'_>> = BTreeMap::new();
-    for (key, group) in groups.iter() {
-        let node = nodes.entry(key.node).or_insert_with(|| Node {
+/// Namespaces that upstream makes itself.
+const MADE_UP: [&str; 4] = [PLATFORM, WORKER, "Network unattributed", "Storage unattributed"];
+const PLATFORM: &str = "Platform unallocated";
+const WORKER: &str = "Worker unallocated";
+
+/// Whether what a namespace's pods took counts against the node. Upstream compares by `!=`, which
+/// a null namespace does not pass either.
+fn takes_part(namespace: Option<&str>) -> bool {
+    namespace.is_some_and(|namespace| !MADE_UP.contains(&namespace))
+}
+
+impl<'t> NodeUses<'t> {
+    /// Adds a part of the groups.
+    pub fn add(&mut self, groups: &Groups<PodKey, PodGroup>, texts: &Interner, roles: &'t Roles) {
+        for (key, group) in groups.iter() {
+            if !takes_part(texts.get(key.namespace)) {
+                continue;
+            }
+            let name = texts.get(key.node).unwrap_or_default();
+            let resource_id = texts.get(group.resource_id);
+            let node = self.node(name);
+            for (measure, sum) in node.totals.iter_mut().enumerate() {
+                add_times(sum, group.total(measure).as_ref(), 1);
+            }
+            node.see(
+                resource_id,
+                group.node_cores,
+                group.node_bytes,
+                roles.role(name, resource_id),
+            );
+        }
+    }
+
+    /// Takes over the uses of another part.
+    pub fn merge(&mut self, other: &NodeUses<'t>) {
+        for (name, &index) in &other.by_name {
+            let theirs = &other.nodes[index];
+            let node = self.node(name);
+            for (sum, total) in node.totals.iter_mut().zip(&theirs.totals) {
+                add_times(sum, total.as_ref(), 1);
+            }
+            node.see(theirs.resource_id.as_deref(), theirs.cores, theirs.bytes, theirs.role);
+        }
+    }
+
+    fn node(&mut self, name: &str) -> &mut NodeUse<'t> {
+        let index = match self.by_name.get(name) {
+            Some(&index) => index,
+            None => {
+                self.by_name.insert(name.to_owned(), self.nodes.len());
+                self.nodes.push(NodeUse::default());
+                self.nodes.len() - 1
+            }
+        };
+        &mut self.nodes[index]
+    }
+}
+
+impl Default for NodeUse<'_> {
+    fn default() -> Self {
+        NodeUse {
             totals: [const { None }; POD_SUMS],
-            resource_id: TextId::NULL,
+            resource_id: None,
             cores: f64::NAN,
             bytes: f64::NAN,
             role: None,
-        });
-        for (sum, total) in node.totals.iter_mut().zip(&group.totals) {
-            add_times(sum, total.clone(), 1);
         }
-        node.resource_id = greater_text(node.resource_id, group.resource_id, &day.texts);
-        node.cores = greater(node.cores, group.node_cores);
-        node.bytes = greater(node.bytes, group.node_bytes);
-        let name = day.texts.get(key.node).unwrap_or_default();
-        let role = tenant.roles.role(name, day.texts.get(group.resource_id));
-        node.role = node.role.max(role);
     }
+}
 
+impl<'t> NodeUse<'t> {
+    fn see(&mut self, resource_id: Option<&str>, cores: f64, bytes: f64, role: Option<&'t str>) {
+        if resource_id > self.resource_id.as_deref() {
+            self.resource_id = resource_id.map(str::to_owned);
+        }
+        self.cores = greater(self.cores, cores);
+        self.bytes = greater(self.bytes, bytes);
+        self.role = self.role.max(role);
+    }
+}
+
+/// One row for each node and matching category pattern.
+pub fn rows(uses: &NodeUses<'_>, day: &mut Day, tenant: &Tenant) -> Vec<SummaryRow> {
     let mut rows = Vec::new();
-    for (id, node) in nodes {
+    for (name, &index) in &uses.by_name {
+        let node = &uses.nodes[index];
+        let id = day.texts.intern(name);
+        let resource_id = node.resource_id.as_ref().map_or(TextId::NULL, |r| day.texts.intern(r));
         let namespace = match node.role {
-            Some("master" | "infra") => day.texts.intern("Platform unallocated"),
-            Some("worker") => day.texts.intern("Worker unallocated"),
+            Some("master" | "infra") => day.texts.intern(PLATFORM),
+            Some("worker") => day.texts.intern(WORKER),
             _ => TextId::NULL,
         };
         let capacity = day.node_capacity.get(id);
@@ -85,7 +159,7 @@ pub fn rows(groups: &Groups<PodKey, PodGroup>, day: &mut Day, tenant: &Tenant) -
             cost_category_id: None,
             namespace,
             node: id,
-            resource_id: node.resource_id,
+            resource_id,
             pod_labels: TextId::NULL,
             persistentvolumeclaim: TextId::NULL,
             persistentvolume: TextId::NULL,

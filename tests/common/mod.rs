@@ -2,6 +2,12 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod cgroup;
+pub mod golden;
+pub mod line_items;
+pub mod multiset;
 pub mod payload;
 pub mod postgres;
+pub mod program;
 pub mod rows;
+pub mod tree;

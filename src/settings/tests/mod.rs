@@ -62,9 +62,7 @@ impl Case {
 
     fn settle(&self) -> Result<Settled<Settings>, SettingsError> {
         let arguments = ["ocp-rollup", "run"].iter().chain(&self.flags);
-        let Command::Run(flags) = Cli::try_parse_from(arguments).unwrap().command else {
-            unreachable!()
-        };
+        let Command::Run(flags) = Cli::try_parse_from(arguments).unwrap().command else { panic!() };
         let env: HashMap<_, _> = self.env.iter().copied().collect();
         let config =
             self.file.clone().map(|text| ConfigFile { path: PathBuf::from("c.yaml"), text });
@@ -123,6 +121,8 @@ fn defaults() {
             chunk_size: ChunkSize::Auto,
             threads: None,
             memory_limit: None,
+            spill_dir: std::env::temp_dir(),
+            force_spill: None,
         },
         aggregation: Aggregation {
             pod_source: PodSource::Hourly,

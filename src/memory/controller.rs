@@ -1,0 +1,170 @@
+//! How large chunks are and how many wait, as memory gets short and free again. Pure.
+
+/// Under pressure chunks shrink first, then fewer wait, then states are spilled; the way back is
+/// the same, slower.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Controller {
+    most_rows: usize,
+    rows: usize,
+    most_waiting: usize,
+    waiting: usize,
+    spilling: bool,
+    /// Calm samples since the last change.
+    calm: u32,
+    changes: Changes,
+}
+
+/// How often it changed what, for the summary.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Changes {
+    pub shrunk: u32,
+    pub grown: u32,
+    pub least_rows: usize,
+}
+
+/// Chunks are never smaller: less would cost more than it saves.
+pub const LEAST_ROWS: usize = 2048;
+
+/// Above this share of the limit there is pressure: what is counted was planned to take less.
+/// Below [`CALM`] there is none.
+const PRESSURE: f64 = 0.85;
+const CALM: f64 = 0.75;
+/// Samples of calm before a step back.
+const PATIENCE: u32 = 8;
+
+impl Controller {
+    pub fn new(most_rows: usize, most_waiting: usize) -> Self {
+        let (most_rows, most_waiting) = (most_rows.max(1), most_waiting.max(1));
+        Controller {
+            most_rows,
+            rows: most_rows,
+            most_waiting,
+            waiting: most_waiting,
+            spilling: false,
+            calm: 0,
+            changes: Changes { least_rows: most_rows, ..Changes::default() },
+        }
+    }
+
+    /// Rows of the next chunk.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Chunks that may wait to be decoded.
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Whether states are to be spilled although they are within their share.
+    pub fn is_spilling(&self) -> bool {
+        self.spilling
+    }
+
+    pub fn changes(&self) -> Changes {
+        self.changes
+    }
+
+    /// Takes in how much of `limit` is `used`; true if that changed anything.
+    pub fn observe(&mut self, used: u64, limit: u64) -> bool {
+        let share = used as f64 / limit.max(1) as f64;
+        if share > PRESSURE {
+            self.calm = 0;
+            return self.tighten();
+        }
+        if share >= CALM {
+            self.calm = 0;
+            return false;
+        }
+        self.calm += 1;
+        if self.calm < PATIENCE {
+            return false;
+        }
+        self.calm = 0;
+        self.relax()
+    }
+
+    fn tighten(&mut self) -> bool {
+        let least_rows = LEAST_ROWS.min(self.most_rows);
+        if self.rows > least_rows {
+            self.rows = (self.rows / 2).max(least_rows);
+            self.changes.least_rows = self.changes.least_rows.min(self.rows);
+        } else if self.waiting > 1 {
+            self.waiting /= 2;
+        } else if !self.spilling {
+            self.spilling = true;
+        } else {
+            return false;
+        }
+        self.changes.shrunk += 1;
+        true
+    }
+
+    fn relax(&mut self) -> bool {
+        if self.spilling {
+            self.spilling = false;
+        } else if self.waiting < self.most_waiting {
+            self.waiting += 1;
+        } else if self.rows < self.most_rows {
+            self.rows = (self.rows + self.rows / 2).min(self.most_rows);
+        } else {
+            return false;
+        }
+        self.changes.grown += 1;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn answers_in_order() {
+        let mut c = Controller::new(8192, 4);
+        let mut seen = Vec::new();
+        while c.observe(100, 100) {
+            seen.push((c.rows(), c.waiting(), c.is_spilling()));
+        }
+        let expected = [
+            (4096, 4, false),
+            (2048, 4, false),
+            (2048, 2, false),
+            (2048, 1, false),
+            (2048, 1, true),
+        ];
+        assert_eq!(seen, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn stays_in_bounds_and_recovers(samples in prop::collection::vec(0u64..130, 0..200),
+                                        rows in 1usize..1_000_000, waiting in 0usize..20) {
+            let mut c = Controller::new(rows, waiting);
+            for used in samples {
+                c.observe(used, 100);
+                prop_assert!(c.rows() >= 1 && c.rows() <= rows);
+                prop_assert!(c.rows() >= LEAST_ROWS.min(rows));
+                prop_assert!(c.waiting() >= 1 && c.waiting() <= waiting.max(1));
+            }
+            for _ in 0..1000 {
+                c.observe(10, 100);
+            }
+            prop_assert_eq!((c.rows(), c.waiting(), c.is_spilling()), (rows, waiting.max(1), false));
+        }
+
+        #[test]
+        fn a_steady_load_settles(used in 0u64..130, rows in 1usize..1_000_000) {
+            let mut c = Controller::new(rows, 8);
+            for _ in 0..1000 {
+                c.observe(used, 100);
+            }
+            let settled = c.clone();
+            for _ in 0..1000 {
+                prop_assert!(!c.observe(used, 100));
+            }
+            prop_assert_eq!(settled.rows(), c.rows());
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The budget of a run, and how it is shared out.
+
+use std::fmt;
+
+use super::limit::Limit;
+
+const MIB: u64 = 1024 * 1024;
+
+/// What the program needs before it does anything: code, stacks, allocator, kernel pages.
+const BASE: u64 = 14 * MIB;
+
+/// Reading further ahead makes nothing faster.
+const MOST_IN_FLIGHT: u64 = 32 * MIB;
+
+/// The memory that a run may use, in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Budget {
+    pub limit: Limit,
+    /// What may be allocated: the limit less headroom.
+    pub bytes: u64,
+}
+
+/// A limit too small to work with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{limit} is not enough memory ({source_name}): this input needs at least {least}; raise the \
+     limit, or say --memory-limit if it is wrong",
+    limit = mebibytes(*limit),
+    least = mebibytes(*least)
+)]
+pub struct TooSmall {
+    pub limit: u64,
+    pub source_name: String,
+    pub least: u64,
+}
+
+impl Budget {
+    pub fn of(limit: Limit) -> Self {
+        let bytes = (limit.bytes / 10 * 7).min(limit.bytes.saturating_sub(BASE));
+        Budget { limit, bytes }
+    }
+
+    /// The shares of the parts of a run whose tasks decode `decode_bytes` at a time on `threads`
+    /// threads, with `fixed` bytes for what it holds from start to end.
+    pub fn shares(&self, threads: u64, decode_bytes: u64, fixed: u64) -> Result<Shares, TooSmall> {
+        const LEAST_STATES: u64 = 4 * MIB;
+        const LEAST_REST: u64 = 10 * MIB;
+        let needed = |threads: u64| fixed + threads * decode_bytes;
+        let least = needed(1) + LEAST_STATES + LEAST_REST;
+        if self.bytes < least {
+            // The inverse of `of`.
+            let limit = (least + BASE).max(least.div_ceil(7) * 10);
+            return Err(TooSmall {
+                limit: self.limit.bytes,
+                source_name: self.limit.source.to_string(),
+                least: limit.div_ceil(MIB) * MIB,
+            });
+        }
+        // Fewer threads rather than no room for the groups.
+        let threads = (1..=threads)
+            .rev()
+            .find(|&t| needed(t) + LEAST_STATES * t + LEAST_REST <= self.bytes)
+            .unwrap_or(1);
+        let rest = self.bytes - needed(threads);
+        Ok(Shares {
+            threads: threads as usize,
+            in_flight: (rest / 8).min(MOST_IN_FLIGHT),
+            heap: rest - rest / 8,
+        })
+    }
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = (self.bytes as f64 * 100.0 / self.limit.bytes.max(1) as f64).round();
+        let (bytes, limit) = (mebibytes(self.bytes), mebibytes(self.limit.bytes));
+        write!(f, "budget {bytes} = {percent} % of {} {limit}", self.limit.source)
+    }
+}
+
+/// In MiB, or in GiB from 10 on.
+pub fn mebibytes(bytes: u64) -> String {
+    if bytes >= 10 * 1024 * MIB {
+        format!("{:.1} GiB", bytes as f64 / (1024 * MIB) as f64)
+    } else {
+        format!("{} MiB", bytes / MIB)
+    }
+}
+
+/// What the parts of a run may use, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shares {
+    /// Tasks at once; fewer than asked for where memory is short.
+    pub threads: usize,
+    /// Compressed bytes that were read and not yet decoded.
+    pub in_flight: u64,
+    /// Partial states of open days, days being finished, and rows that wait for the sink.
+    pub heap: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::limit::LimitSource;
+
+    fn budget(mib: u64) -> Budget {
+        Budget::of(Limit { bytes: mib * MIB, source: LimitSource::CgroupV1 })
+    }
+
+    #[test]
+    fn says_where_it_comes_from() {
+        assert_eq!(budget(512).to_string(), "budget 358 MiB = 70 % of cgroup v1 limit 512 MiB");
+    }
+
+    #[test]
+    fn the_least_that_would_do_does() {
+        for decode in [MIB, 9 * MIB, 40 * MIB] {
+            let error = budget(16).shares(4, decode, 3 * MIB).unwrap_err();
+            let enough = Limit { bytes: error.least, source: LimitSource::Setting };
+            assert!(Budget::of(enough).shares(4, decode, 3 * MIB).is_ok());
+            let less = Limit { bytes: error.least - MIB, source: LimitSource::Setting };
+            assert!(Budget::of(less).shares(4, decode, 3 * MIB).is_err());
+        }
+    }
+
+    #[test]
+    fn shares_fit() {
+        for mib in 30..2000 {
+            if let Ok(s) = budget(mib).shares(8, 5 * MIB, MIB) {
+                let used = s.in_flight + s.heap + s.threads as u64 * 5 * MIB + MIB;
+                assert!(used <= budget(mib).bytes, "{mib}");
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What the documents say of the program, against the program.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory;
+use ocp_rollup::cli::Cli;
+use ocp_rollup::commands::exit;
+use ocp_rollup::settings::keys;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn document(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap()
+}
+
+/// The cells of the table whose head begins with `head`, without head and rule.
+fn table(text: &str, head: &str) -> Vec<Vec<String>> {
+    // A cell of its own is what stands between two bars that are not escaped.
+    let cells = |line: &str| {
+        let inner = line.trim().replace("\\|", "\u{0}");
+        let inner = inner.strip_prefix('|').and_then(|rest| rest.strip_suffix('|')).unwrap_or("");
+        inner.split('|').map(|cell| cell.trim().to_owned()).collect()
+    };
+    let rows: Vec<_> = text
+        .lines()
+        .skip_while(|line| !line.starts_with(head))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(cells)
+        .collect();
+    assert!(!rows.is_empty(), "no table that begins with {head}");
+    rows
+}
+
+fn code(cell: &str) -> Vec<String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_readme_names_every_setting_with_its_flag_and_variables() {
+    let readme = document("README.md");
+    let found: BTreeMap<String, (Vec<String>, Vec<String>)> = table(&readme, "| key |")
+        .into_iter()
+        .map(|row| (code(&row[0]).remove(0), (code(&row[1]), code(&row[2]))))
+        .collect();
+    let expected: BTreeMap<_, _> = keys::ALL
+        .iter()
+        .map(|key| {
+            let flag: Vec<String> = key.flag.iter().map(|flag| format!("--{flag}")).collect();
+            let variables = key.env.iter().map(|name| (*name).to_owned()).collect();
+            (key.path.to_owned(), (flag, variables))
+        })
+        .collect();
+    assert_eq!(found, expected, "the table of settings in README.md");
+}
+
+#[test]
+fn the_readme_names_every_subcommand_and_exit_code() {
+    let readme = document("README.md");
+    let mut listed: Vec<String> = table(&readme, "| command |")
+        .iter()
+        .map(|row| code(&row[0])[0].split(' ').next().unwrap().to_owned())
+        .collect();
+    let command = Cli::command();
+    let mut known: Vec<String> = command
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set())
+        .map(|command| command.get_name().to_owned())
+        .collect();
+    listed.sort();
+    known.sort();
+    assert_eq!(listed, known, "the table of commands in README.md");
+
+    let codes: Vec<String> =
+        table(&readme, "| code |").into_iter().map(|mut row| row.remove(0)).collect();
+    for code in [
+        exit::DONE,
+        exit::DIFFERENT,
+        exit::USAGE,
+        exit::INPUT,
+        exit::OUTPUT,
+        exit::MEMORY,
+        exit::INTERRUPTED,
+    ] {
+        assert!(codes.contains(&code.to_string()), "exit code {code} in README.md");
+    }
+}
+
+#[test]
+fn the_code_map_has_every_module_and_no_other() {
+    let mut listed: Vec<String> = table(&document("ARCHITECTURE.md"), "| module |")
+        .iter()
+        .map(|row| code(&row[0]).remove(0))
+        .collect();
+    let mut modules: Vec<String> = fs::read_dir(root().join("src"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != "lib.rs")
+        .map(|name| if name == "main.rs" { name } else { name.replace(".rs", "") })
+        .collect();
+    listed.sort();
+    modules.sort();
+    assert_eq!(listed, modules, "the code map in ARCHITECTURE.md");
+}
+
+/// Files that a document links to or names in backticks by path.
+#[test]
+fn what_documents_refer_to_is_there() {
+    let mut documents: Vec<PathBuf> = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"]
+        .map(PathBuf::from)
+        .into_iter()
+        .chain(["docs", "docs/adr"].into_iter().flat_map(|folder| {
+            let entries = fs::read_dir(root().join(folder)).unwrap();
+            entries.map(move |entry| Path::new(folder).join(entry.unwrap().file_name()))
+        }))
+        .collect();
+    documents.retain(|path| path.extension().is_some_and(|e| e == "md"));
+    for path in documents {
+        let text = fs::read_to_string(root().join(&path)).unwrap();
+        let folder = root().join(&path);
+        let folder = folder.parent().unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap_or_default();
+            if file.is_empty() || file.contains("://") {
+                continue;
+            }
+            assert!(folder.join(file).exists(), "{}: the link {link}", path.display());
+        }
+        for name in code(&text.replace("```", "")) {
+            let is_path = name.contains('/') && !name.contains([' ', '{', '…', '*', ':', '=']);
+            let is_file = Path::new(&name)
+                .extension()
+                .is_some_and(|e| ["rs", "yaml", "sh"].contains(&e.to_str().unwrap_or_default()));
+            if is_path && is_file {
+                let there = root().join(&name).exists() || root().join("src").join(&name).exists();
+                assert!(there, "{}: `{name}`", path.display());
+            }
+        }
+    }
+}
