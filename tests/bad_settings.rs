@@ -1,4 +1,6 @@
 //! What a wrong command line, config file, lookup or output path gets.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
 
 mod common;
 
@@ -170,8 +172,8 @@ fn a_full_disk_keeps_the_old_file_and_nothing_else() {
 fn a_reader_who_has_gone_is_no_failure_and_a_full_device_is() {
     let scene = good();
     let mut child = scene.run().start();
-    drop(child.stdout.take());
-    Done::of(child).succeeds();
+    child.close_stdout();
+    child.done().succeeds();
     assert!(scene.csv().exists());
 
     let full = || Stdio::from(std::fs::File::create("/dev/full").unwrap());

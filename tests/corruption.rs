@@ -4,6 +4,8 @@
 //! Parquet demands no checksum. Koku's files have none, and snappy has none of its own, so a bad
 //! byte in the middle of a value decodes to another value: no reader can know. gzip does carry a
 //! checksum, so with it every byte of a page is accounted for.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
 
 mod common;
 
@@ -72,6 +74,7 @@ impl Damage {
             }
             Some(0) => {
                 assert_eq!(rows_read(&done), self.rows_read, "offset {offset} ^ {flip:#x}");
+                assert!(no_row_strayed(&done), "offset {offset} ^ {flip:#x}: {done:#?}");
                 Ending::Other
             }
             _ => panic!("offset {offset} ^ {flip:#x}: {done:#?}"),
@@ -103,6 +106,12 @@ fn count(endings: &[(usize, Ending)], ending: Ending) -> usize {
 
 fn rows_read(done: &Done) -> String {
     done.stdout.lines().find(|line| line.starts_with("read ")).unwrap_or_default().to_owned()
+}
+
+/// Whether every row has a time, of an asked day, as the statistics promise.
+fn no_row_strayed(done: &Done) -> bool {
+    let unused = done.stdout.lines().find(|line| line.starts_with("not used "));
+    unused.is_none_or(|line| line.contains("  0 rows of other") && line.contains(" 0 rows without"))
 }
 
 /// Where the pages end and the footer begins.

@@ -5,12 +5,12 @@
 mod reference;
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::OnceLock;
 
 use chrono::{Days, NaiveDate};
 use ocp_rollup::cli::run::RunFlags;
 use ocp_rollup::commands::run::roll_up;
+use ocp_rollup::commands::signals::Signals;
 use ocp_rollup::settings::settle;
 use proptest::prelude::*;
 
@@ -107,7 +107,10 @@ fn run_program(case: &Case, root: &Path, out: &Path, seed: u64) -> anyhow::Resul
     let mut settled = settle(&flags, &|_| None, None, today)?;
     settled.settings.performance.force_spill = [None, Some(1), Some(3)][draws.below(3)];
     settled.settings.performance.spill_dir = root.to_owned();
-    roll_up(&settled.settings, &Arc::new(AtomicBool::new(false)))?;
+    // Once for all cases: a process listens only once.
+    static SIGNALS: OnceLock<Signals> = OnceLock::new();
+    let signals = SIGNALS.get_or_init(|| Signals::listen().expect("signals"));
+    roll_up(&settled.settings, signals)?;
     Ok(std::fs::read_to_string(out)?)
 }
 

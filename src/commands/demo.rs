@@ -24,6 +24,8 @@ const SUMMARY: &str = "summary.parquet";
 pub fn run(_: DemoArgs) -> Result<u8> {
     logging::start(&Logging { level: "warn".to_owned(), format: LogFormat::Human });
     let signals = Signals::listen()?;
+    // The folder below is to be removed again.
+    signals.begin_writing(None);
     let folder = tempfile::Builder::new()
         .prefix("ocp-rollup-demo-")
         .tempdir()

@@ -7,5 +7,5 @@ pub mod generate;
 pub mod logging;
 pub mod output;
 pub mod run;
-mod signals;
+pub mod signals;
 pub mod verify;

@@ -1,7 +1,5 @@
 //! `run`: plan, roll up, write, say what was done.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -102,8 +100,7 @@ pub fn roll_up(settings: &Settings, signals: &Signals) -> Result<RolledUp> {
     };
     let performance = &settings.performance;
     let spiller = Spiller::new(performance.spill_dir.clone(), performance.force_spill);
-    signals.begin_writing(client.as_ref().map(|client| hurry(client, settings)));
-    let sink = open_sink(settings, client, signals.cancelled())?;
+    let sink = open_sink(settings, client, signals)?;
     let job = Job {
         plan: &plan,
         store: &store,
@@ -151,18 +148,26 @@ fn hurry(client: &Client, settings: &Settings) -> Hurry {
     })
 }
 
+/// From here on a run must be ended in good order.
 fn open_sink(
     settings: &Settings,
     client: Option<Client>,
-    cancelled: &Arc<AtomicBool>,
+    signals: &Signals,
 ) -> Result<Box<dyn Sink>, SinkError> {
     Ok(match &settings.sink {
-        SinkTo::Csv(path) => Box::new(CsvSink::create(path)?),
-        SinkTo::Parquet(path) => Box::new(ParquetSink::create(path)?),
+        SinkTo::Csv(path) => {
+            signals.begin_writing(None);
+            Box::new(CsvSink::create(path)?)
+        }
+        SinkTo::Parquet(path) => {
+            signals.begin_writing(None);
+            Box::new(ParquetSink::create(path)?)
+        }
         SinkTo::Postgres => {
             let client = connected(client, settings).map_err(PostgresError::from)?;
+            signals.begin_writing(Some(hurry(&client, settings)));
             let sink = PostgresSink::open(client, &settings.postgres.schema)?;
-            Box::new(sink.interrupted_by(cancelled.clone()))
+            Box::new(sink.interrupted_by(signals.cancelled().clone()))
         }
     })
 }

@@ -61,6 +61,11 @@ impl Signals {
     }
 }
 
+#[expect(clippy::exit, reason = "whatever the main thread waits for may never come")]
+fn end() -> ! {
+    std::process::exit(i32::from(exit::INTERRUPTED))
+}
+
 fn watch(cancelled: &AtomicBool, stage: &Mutex<Stage>) {
     loop {
         std::thread::sleep(LOOK);
@@ -71,7 +76,7 @@ fn watch(cancelled: &AtomicBool, stage: &Mutex<Stage>) {
         match &*stage.lock().unwrap_or_else(PoisonError::into_inner) {
             Stage::Preparing => {
                 output::error("interrupted before anything was written");
-                std::process::exit(i32::from(exit::INTERRUPTED));
+                end();
             }
             Stage::Writing(Some(hurry)) => hurry(),
             Stage::Writing(None) => return,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use ocp_rollup::settings::Postgres;
 
@@ -132,12 +133,65 @@ impl Run {
         command
     }
 
-    pub fn start(&self) -> Child {
-        self.command().spawn().unwrap()
+    pub fn start(&self) -> Running {
+        Running(Some(self.command().spawn().unwrap()))
     }
 
     pub fn done(&self) -> Done {
         self.command().output().unwrap().into()
+    }
+}
+
+/// A run under way; killed if a test fails before its end.
+pub struct Running(Option<Child>);
+
+/// A run that takes longer hangs.
+const HANGS: Duration = Duration::from_secs(60);
+
+impl Running {
+    /// Sends the signal `name`, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let id = self.0.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    /// Closes the pipe that standard output goes to.
+    pub fn close_stdout(&mut self) {
+        drop(self.0.as_mut().unwrap().stdout.take());
+    }
+
+    /// Waits until `seen`; it must not end before.
+    #[track_caller]
+    pub fn until(&mut self, mut seen: impl FnMut() -> bool) {
+        let deadline = Instant::now() + HANGS;
+        while !seen() {
+            assert!(Instant::now() < deadline, "waited in vain");
+            if self.0.as_mut().unwrap().try_wait().unwrap().is_some() {
+                let output = self.0.take().unwrap().wait_with_output().unwrap();
+                panic!("ended too early: {:#?}", Done::from(output));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits for the end; a run that does not end is a failure.
+    #[track_caller]
+    pub fn done(mut self) -> Done {
+        let deadline = Instant::now() + HANGS;
+        while self.0.as_mut().unwrap().try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "the run hangs");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.0.take().unwrap().wait_with_output().unwrap().into()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
@@ -162,11 +216,6 @@ impl From<Output> for Done {
 }
 
 impl Done {
-    /// Waits for a started run.
-    pub fn of(child: Child) -> Self {
-        child.wait_with_output().unwrap().into()
-    }
-
     #[track_caller]
     pub fn succeeds(&self) {
         assert_eq!(self.code, Some(0), "{self:#?}");
