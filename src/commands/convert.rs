@@ -14,7 +14,7 @@ pub fn run(command: ConvertCommand) -> Result<u8> {
     logging::start(&settled.settings);
     settled.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let signals = Signals::listen()?;
-    // The conversion notices a signal by itself and clears its staging folder away.
+    // The folder for what is not finished yet comes first.
     signals.begin_writing(None);
     match convert::run(&command.args.into(), signals.cancelled()) {
         Ok(summary) => {
