@@ -3,6 +3,7 @@
 //! A flag that was not given stays `None`, so that [`crate::settings::settle`] can look for the
 //! value in the environment and the config file before it takes the default.
 
+pub mod convert;
 pub mod demo;
 pub mod generate;
 pub mod logging;
@@ -36,6 +37,7 @@ pub enum Command {
     #[command(long_about = run::ABOUT)]
     Run(Box<run::RunFlags>),
     Verify(Box<verify::VerifyCommand>),
+    Convert(Box<convert::ConvertCommand>),
     Generate(generate::GenerateArgs),
     Demo(demo::DemoArgs),
 }

@@ -6,6 +6,7 @@ pub mod cgroup;
 pub mod golden;
 pub mod line_items;
 pub mod multiset;
+pub mod payload;
 pub mod postgres;
 pub mod program;
 pub mod rows;
