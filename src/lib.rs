@@ -3,12 +3,14 @@
 pub mod aggregate;
 pub mod cli;
 pub mod commands;
+pub mod convert;
 pub mod database;
 pub mod decode;
 pub mod demo;
 pub mod failpoint;
 pub mod generate;
 pub mod labels;
+pub mod line_items;
 pub mod lookups;
 pub mod memory;
 pub mod pipeline;

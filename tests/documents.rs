@@ -78,9 +78,15 @@ fn the_readme_names_every_subcommand_and_exit_code() {
 
     let codes: Vec<String> =
         table(&readme, "| code |").into_iter().map(|mut row| row.remove(0)).collect();
-    for code in
-        [exit::DONE, exit::DIFFERENT, exit::USAGE, exit::INPUT, exit::OUTPUT, exit::INTERRUPTED]
-    {
+    for code in [
+        exit::DONE,
+        exit::DIFFERENT,
+        exit::USAGE,
+        exit::INPUT,
+        exit::OUTPUT,
+        exit::MEMORY,
+        exit::INTERRUPTED,
+    ] {
         assert!(codes.contains(&code.to_string()), "exit code {code} in README.md");
     }
 }

@@ -40,6 +40,13 @@ impl Interner {
         id
     }
 
+    /// The id of a text that was interned before.
+    pub fn find(&self, text: &str) -> Option<TextId> {
+        let hash = hash_text(text.as_bytes(), self.seed);
+        let found = self.table.find(hash, |&id| self.texts.get(TextId(id)) == Some(text));
+        found.map(|&id| TextId(id))
+    }
+
     pub fn get(&self, id: TextId) -> Option<&str> {
         self.texts.get(id)
     }

@@ -69,10 +69,11 @@ impl Pods {
     pub fn add(&mut self, rows: &PodRows, texts: &Interner, null_rules: NullRules) -> u64 {
         let mut dropped = 0;
         self.scratch.clear();
+        let empty = texts.find("").unwrap_or(TextId::NULL);
         for ((&namespace, &node), &labels) in
             rows.namespace.iter().zip(&rows.node).zip(&rows.labels)
         {
-            let group = if texts.get(node).is_none_or(str::is_empty) {
+            let group = if node.is_null() || node == empty {
                 dropped += 1;
                 DROPPED
             } else {

@@ -3,6 +3,7 @@
 //! A flag that was not given stays `None`, so that [`crate::settings::settle`] can look for the
 //! value in the environment and the config file before it takes the default.
 
+pub mod convert;
 pub mod demo;
 pub mod generate;
 pub mod logging;
@@ -23,7 +24,7 @@ use clap::{Args, Parser, Subcommand};
     version,
     propagate_version = true,
     after_help = "Exit codes: 0 done; 1 verify or a check of demo found differences; 2 usage or \
-                  configuration; 3 input unreadable or inconsistent; 4 database or output file; \
+                  configuration; 3 input unreadable or inconsistent; 4 database, output or temporary file; \
                   5 memory limit cannot be met; 6 interrupted."
 )]
 pub struct Cli {
@@ -40,6 +41,7 @@ pub enum Command {
     #[command(long_about = plan::ABOUT)]
     Plan(Box<plan::PlanFlags>),
     Verify(Box<verify::VerifyCommand>),
+    Convert(Box<convert::ConvertCommand>),
     Generate(generate::GenerateArgs),
     Demo(demo::DemoArgs),
 }

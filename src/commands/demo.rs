@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use super::{exit, logging, run, signals};
+use super::signals::Signals;
+use super::{exit, logging, run};
 use crate::cli::demo::{DemoArgs, GivenFlags};
 use crate::demo::checks::{self, Check};
 use crate::demo::shell::{command, quoted};
@@ -22,7 +23,9 @@ const SUMMARY: &str = "summary.parquet";
 
 pub fn run(_: DemoArgs) -> Result<u8> {
     logging::start(&Logging { level: "warn".to_owned(), format: LogFormat::Human });
-    let cancelled = signals::cancelled()?;
+    let signals = Signals::listen()?;
+    // The folder below is to be removed again.
+    signals.begin_writing(None);
     let folder = tempfile::Builder::new()
         .prefix("ocp-rollup-demo-")
         .tempdir()
@@ -44,8 +47,8 @@ pub fn run(_: DemoArgs) -> Result<u8> {
     said(writeln!(out, "\nROLL-UP, as this does\n  {line}\n"))?;
 
     let started = Instant::now();
-    let store = run::open_store(&settled.settings, &cancelled)?;
-    let rolled = run::roll_up(&settled.settings, &store, &cancelled)?;
+    let store = run::open_store(&settled.settings, &signals)?;
+    let rolled = run::roll_up(&settled.settings, &store, &signals)?;
     let outcome = rolled.outcome.as_ref();
     let report =
         Summary::new(&settled.settings, &rolled.plan, outcome, store.traffic(), started.elapsed());

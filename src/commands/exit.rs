@@ -1,5 +1,6 @@
 //! Exit codes.
 
+use super::output::OutputError;
 use crate::demo::DemoError;
 use crate::generate::GenerateError;
 use crate::lookups::LookupsError;
@@ -48,7 +49,7 @@ pub fn code(error: &anyhow::Error) -> u8 {
         if cause.is::<PlanError>() {
             return INPUT;
         }
-        if cause.is::<SinkError>() || cause.is::<PeriodError>() {
+        if cause.is::<SinkError>() || cause.is::<PeriodError>() || cause.is::<OutputError>() {
             return OUTPUT;
         }
         if let Some(error) = cause.downcast_ref::<LookupsError>() {

@@ -19,7 +19,9 @@ pub fn start(logging: &Logging) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_target(false);
+        .with_target(false)
+        // It would panic where standard error is closed or full.
+        .log_internal_errors(false);
     // Fails only where logging was started before, as a test may have done.
     let _ = if json {
         builder.json().with_current_span(true).with_span_list(false).try_init()

@@ -1,10 +1,9 @@
 //! `plan`: what `run` would do.
 
-use std::io::{BufWriter, Write};
+use anyhow::Result;
 
-use anyhow::{Context, Result};
-
-use super::{exit, logging, run};
+use super::signals::Signals;
+use super::{exit, logging, output, run};
 use crate::cli::plan::PlanFlags;
 use crate::memory::watch;
 use crate::plan::discover::{self, MonthMeta};
@@ -17,8 +16,8 @@ pub fn run(flags: &PlanFlags) -> Result<u8> {
     let settings = &settled.settings;
     logging::start(&settings.logging);
     settled.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    let cancelled = super::signals::cancelled()?;
-    let store = run::open_store(settings, &cancelled)?;
+    let signals = Signals::listen()?;
+    let store = run::open_store(settings, &signals)?;
     let threads = run::threads(settings);
     let pool = run::pool(threads)?;
     let plan = run::once_more_if_moved(|| {
@@ -31,14 +30,10 @@ pub fn run(flags: &PlanFlags) -> Result<u8> {
     let (chunk_rows, adaptive) = run::chunk_rows(settings, &plan, shares.threads);
     let work = Work { budget, threads: shares.threads, chunk_rows, adaptive };
     let report = PlanReport::new(settings, &plan, work);
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    let written = if flags.json {
-        serde_json::to_writer_pretty(&mut out, &report.json())
-            .map_err(std::io::Error::from)
-            .and_then(|()| writeln!(out))
+    if flags.json {
+        output::print(format_args!("{:#}\n", report.json()))?;
     } else {
-        write!(out, "{report}")
-    };
-    written.and_then(|()| out.flush()).context("cannot write the plan to standard output")?;
+        output::print(report)?;
+    }
     Ok(exit::DONE)
 }

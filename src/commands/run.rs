@@ -1,16 +1,15 @@
 //! `run`: plan, roll up, write, say what was done.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use postgres::Client;
 use uuid::Uuid;
 
-use super::{exit, logging};
+use super::signals::{Hurry, Signals};
+use super::{exit, logging, output};
 use crate::cli::run::RunFlags;
-use crate::database::{self, DatabaseError};
+use crate::database::{self, Canceller, DatabaseError};
 use crate::decode::row_group::Reading;
 use crate::lookups::{self, periods};
 use crate::memory::limit::Cgroup;
@@ -36,19 +35,20 @@ pub fn run(flags: &RunFlags) -> Result<u8> {
     settled.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let mut settings = settled.settings;
     settings.performance.force_spill = flags.force_spill;
-    let cancelled = super::signals::cancelled()?;
+    let signals = Signals::listen()?;
     let started = Instant::now();
-    let store = open_store(&settings, &cancelled)?;
-    let rolled = once_more_if_moved(|| roll_up(&settings, &store, &cancelled))?;
-    let outcome = rolled.outcome.as_ref();
+    let store = open_store(&settings, &signals)?;
+    let rolled = once_more_if_moved(|| roll_up(&settings, &store, &signals))?;
+    let RolledUp { plan, outcome } = &rolled;
     let traffic = store.traffic();
-    print!("{}", Summary::new(&settings, &rolled.plan, outcome, traffic, started.elapsed()));
+    let time = started.elapsed();
+    output::print(Summary::new(&settings, plan, outcome.as_ref(), traffic, time))?;
     Ok(exit::DONE)
 }
 
 /// The store of the settled source.
-pub fn open_store(settings: &Settings, cancelled: &Arc<AtomicBool>) -> Result<Store> {
-    Ok(Store::open(&settings.input, cancelled).map_err(PlanError::from)?)
+pub fn open_store(settings: &Settings, signals: &Signals) -> Result<Store> {
+    Ok(Store::open(&settings.input, signals.cancelled()).map_err(PlanError::from)?)
 }
 
 /// Starts over once where an object was replaced or removed between its listing and the last of
@@ -71,11 +71,7 @@ pub struct RolledUp {
 }
 
 /// Does the job that the settings describe.
-pub fn roll_up(
-    settings: &Settings,
-    store: &Store,
-    cancelled: &Arc<AtomicBool>,
-) -> Result<RolledUp> {
+pub fn roll_up(settings: &Settings, store: &Store, signals: &Signals) -> Result<RolledUp> {
     let span = tracing::info_span!(
         "run",
         schema = %settings.postgres.schema,
@@ -100,6 +96,7 @@ pub fn roll_up(
             periods.get(&(provider, month)).cloned().unwrap_or_default()
         })
     })?;
+    periods::require(&plan.units)?;
     summary::warn_of_plan(&plan);
     if plan.units.is_empty() {
         return Ok(RolledUp { plan, outcome: None });
@@ -114,7 +111,7 @@ pub fn roll_up(
     let (chunk_rows, adaptive) = chunk_rows(settings, &plan, shares.threads);
     let performance = &settings.performance;
     let spiller = Spiller::new(performance.spill_dir.clone(), performance.force_spill);
-    let sink = open_sink(settings, client)?;
+    let sink = open_sink(settings, client, signals)?;
     let job = Job {
         plan: &plan,
         store,
@@ -131,7 +128,7 @@ pub fn roll_up(
         watch: &Watch::new(cgroup),
         spiller: &spiller,
         pool: &pool,
-        cancelled,
+        cancelled: signals.cancelled(),
         seed: Uuid::new_v4().as_u64_pair().0,
     };
     let outcome = pipeline::run(&job, sink)?;
@@ -152,13 +149,36 @@ fn tenant(settings: &Settings, client: &mut Option<Client>) -> Result<Tenant> {
     Ok(Tenant::new(&lookups, settings.aggregation)?)
 }
 
-fn open_sink(settings: &Settings, client: Option<Client>) -> Result<Box<dyn Sink>, SinkError> {
+/// Frees a run that was interrupted from waiting for PostgreSQL.
+fn hurry(client: &Client, settings: &Settings) -> Hurry {
+    let canceller = Canceller::of(client, &settings.postgres);
+    Box::new(move || {
+        if let Err(error) = canceller.cancel() {
+            tracing::debug!("cannot ask PostgreSQL to stop: {error}");
+        }
+    })
+}
+
+/// From here on a run must be ended in good order.
+fn open_sink(
+    settings: &Settings,
+    client: Option<Client>,
+    signals: &Signals,
+) -> Result<Box<dyn Sink>, SinkError> {
     Ok(match &settings.sink {
-        SinkTo::Csv(path) => Box::new(CsvSink::create(path)?),
-        SinkTo::Parquet(path) => Box::new(ParquetSink::create(path)?),
+        SinkTo::Csv(path) => {
+            signals.begin_writing(None);
+            Box::new(CsvSink::create(path)?)
+        }
+        SinkTo::Parquet(path) => {
+            signals.begin_writing(None);
+            Box::new(ParquetSink::create(path)?)
+        }
         SinkTo::Postgres => {
             let client = connected(client, settings).map_err(PostgresError::from)?;
-            Box::new(PostgresSink::open(client, &settings.postgres.schema)?)
+            signals.begin_writing(Some(hurry(&client, settings)));
+            let sink = PostgresSink::open(client, &settings.postgres.schema)?;
+            Box::new(sink.interrupted_by(signals.cancelled().clone()))
         }
     })
 }

@@ -81,6 +81,11 @@ pub enum DatabaseError {
     Privilege { step: String, source: Cause },
     #[error("a table is missing for {step}: check that the schema is a tenant's and migrated")]
     NoSuchTable { step: String, source: Cause },
+    #[error(
+        "PostgreSQL cancelled {step}: a statement timeout ran out or an administrator ended it; \
+         raise statement_timeout for this user if that was it, and run again"
+    )]
+    Cancelled { step: String, source: Cause },
     #[error("PostgreSQL refused {step}")]
     Query { step: String, source: Cause },
 }
@@ -146,6 +151,7 @@ impl DatabaseError {
             Some(SqlState::ADMIN_SHUTDOWN | SqlState::CRASH_SHUTDOWN) => {
                 Self::ConnectionLost { step, source }
             }
+            Some(SqlState::QUERY_CANCELED) => Self::Cancelled { step, source },
             Some(SqlState::READ_ONLY_SQL_TRANSACTION) => Self::ReadOnly { step, source },
             Some(SqlState::INSUFFICIENT_PRIVILEGE) => Self::Privilege { step, source },
             Some(SqlState::UNDEFINED_TABLE) => Self::NoSuchTable { step, source },

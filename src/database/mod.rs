@@ -7,9 +7,11 @@ use postgres::{Client, Config};
 
 use crate::settings::{Postgres, SslMode};
 
+mod cancel;
 mod error;
 mod tls;
 
+pub use cancel::Canceller;
 pub use error::{Cause, DatabaseError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);

@@ -76,7 +76,7 @@ impl Place {
             object: self.object.clone(),
             row_group: self.row_group,
             column: self.column,
-            source,
+            source: said_once(source),
         }
     }
 
@@ -97,6 +97,14 @@ impl Place {
             text: excerpt(text),
             source,
         }
+    }
+}
+
+/// An error of the Parquet reader without the cause that it both quotes and has as its source.
+pub fn said_once(error: ParquetError) -> ParquetError {
+    match error {
+        ParquetError::External(cause) => ParquetError::General(cause.to_string()),
+        error => error,
     }
 }
 

@@ -20,6 +20,20 @@ pub enum Presence<'a> {
     Some { levels: &'a [u32], present: usize },
 }
 
+/// Why levels cannot be read.
+#[derive(Debug, PartialEq, Eq)]
+pub enum LevelFault {
+    Ended(Ended),
+    /// A level that a flat column cannot have.
+    TooHigh(u32),
+}
+
+impl From<Ended> for LevelFault {
+    fn from(ended: Ended) -> Self {
+        LevelFault::Ended(ended)
+    }
+}
+
 impl Levels {
     pub fn required() -> Self {
         Levels { rle: None, scratch: Vec::new() }
@@ -30,7 +44,7 @@ impl Levels {
         Levels { rle: Rle::new(data, 1), scratch: Vec::new() }
     }
 
-    pub fn read(&mut self, count: usize) -> Result<Presence<'_>, Ended> {
+    pub fn read(&mut self, count: usize) -> Result<Presence<'_>, LevelFault> {
         let Some(rle) = &mut self.rle else {
             return Ok(Presence::All);
         };
@@ -40,6 +54,9 @@ impl Levels {
         self.scratch.clear();
         rle.read(count, &mut self.scratch)?;
         let present = self.scratch.iter().filter(|&&level| level == 1).count();
+        if let Some(&level) = self.scratch.iter().find(|&&level| level > 1) {
+            return Err(LevelFault::TooHigh(level));
+        }
         if present == count {
             return Ok(Presence::All);
         }

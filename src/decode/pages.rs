@@ -10,7 +10,7 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use super::column::Resolve;
 use super::dictionary::{TextDictionary, UNRESOLVED, plain_text};
 use super::error::{InputError, Place};
-use super::levels::{Levels, Presence};
+use super::levels::{LevelFault, Levels, Presence};
 use super::rle::{Ended, Rle};
 use super::times::{NO_TIME, TimeUnit};
 use crate::aggregate::partial::StateId;
@@ -202,7 +202,10 @@ impl PageColumn {
         match self.levels.read(count) {
             Ok(Presence::All) => Ok((count, None)),
             Ok(Presence::Some { levels, present }) => Ok((present, Some(levels.to_vec()))),
-            Err(ended) => Err(self.ended(ended)),
+            Err(LevelFault::Ended(ended)) => Err(self.ended(ended)),
+            Err(LevelFault::TooHigh(level)) => {
+                Err(self.place.value(format!("definition level {level}, but 1 is the highest")))
+            }
         }
     }
 

@@ -146,6 +146,8 @@ pub fn add_rows<D: Days>(
         let mut at = 0;
         while at < batch {
             let run = same_day(&buffers.times[at..]);
+            // Of days that were not asked for too: a row there may have strayed from one that was.
+            check_promise(segment, buffers.times[at])?;
             let mut rest = run;
             while rest > 0 {
                 let mut step = rest;
@@ -160,7 +162,6 @@ pub fn add_rows<D: Days>(
                 };
                 match state {
                     Some(state) => {
-                        reader.check_promise(segment, day)?;
                         let times = std::mem::take(&mut buffers.times);
                         reader.add(&times[at..at + step], state, buffers, &mut counts)?;
                         buffers.times = times;
@@ -191,6 +192,28 @@ fn same_day(times: &[i64]) -> usize {
         return times.iter().take_while(|&&t| t == NO_TIME).count();
     }
     times.iter().take_while(|&&t| t != NO_TIME && split_day(t).0 == day).count()
+}
+
+/// Holds a time to the statistics of its row group, where there are any.
+fn check_promise(segment: &Segment, time: i64) -> Result<(), InputError> {
+    let Some((first, last)) = segment.promised_days else { return Ok(()) };
+    let broken = |promised: String, found: String| {
+        let object = segment.file.object.clone();
+        Err(InputError::Statistics { object, row_group: segment.row_group, promised, found })
+    };
+    let (day, _) = split_day(time);
+    if time != NO_TIME {
+        return match (first..=last).contains(&day) {
+            true => Ok(()),
+            false => broken(format!("{} to {}", day_text(first), day_text(last)), day_text(day)),
+        };
+    }
+    let group = segment.metadata.row_group(segment.row_group);
+    let statistics = segment.file.columns[0].leaf.and_then(|leaf| group.column(leaf).statistics());
+    match statistics.and_then(|statistics| statistics.null_count_opt()) {
+        Some(0) => broken("no time is null".to_owned(), "no time".to_owned()),
+        _ => Ok(()),
+    }
 }
 
 struct Reader<'t> {
@@ -247,18 +270,6 @@ impl<'t> Reader<'t> {
             has_pod_names: names.clone().any(|f| f.wanted.name == "pod"),
             tenant,
         })
-    }
-
-    fn check_promise(&self, segment: &Segment, day: i64) -> Result<(), InputError> {
-        match segment.promised_days {
-            Some((first, last)) if !(first..=last).contains(&day) => Err(InputError::Statistics {
-                object: segment.file.object.clone(),
-                row_group: segment.row_group,
-                promised: format!("{} to {}", day_text(first), day_text(last)),
-                found: day_text(day),
-            }),
-            _ => Ok(()),
-        }
     }
 
     /// Decodes `times.len()` rows of one day and adds them to its state.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::line_items::table_file::TableError;
+
 /// Why a tree could not be generated. The message says where; the cause is the source.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -17,14 +19,12 @@ pub enum GenerateError {
     Look { path: PathBuf, source: std::io::Error },
     #[error("cannot remove the source's old data in {}", path.display())]
     Remove { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Table(#[from] TableError),
     #[error("cannot create the folder {}", path.display())]
     CreateFolder { path: PathBuf, source: std::io::Error },
     #[error("cannot write {}", path.display())]
     Write { path: PathBuf, source: std::io::Error },
-    #[error("cannot write {} as Parquet", path.display())]
-    Parquet { path: PathBuf, source: parquet::errors::ParquetError },
-    #[error("cannot put rows for {} together", path.display())]
-    Batch { path: PathBuf, source: arrow::error::ArrowError },
     #[error("cannot read or write the lookup {}", path.display())]
     Lookup { path: PathBuf, source: csv::Error },
     #[error("cannot start the worker threads; try fewer with --threads")]

@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use super::calendar::Day;
 use super::cluster::Cluster;
-use super::schema::Report;
-use super::writer::{TableFile, Written};
 use super::{GenerateError, labels};
+use crate::line_items::columns::Report;
+use crate::line_items::table_file::{TableFile, Written};
 
 /// Writes the hourly rows of `report` (nodes or namespaces), and for a daily file the distinct
 /// (name, labels) among them.

@@ -4,49 +4,28 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use chrono::Datelike;
 use uuid::Uuid;
 
 use super::GenerateError;
 use super::calendar::Day;
-use super::schema::{Grain, Report};
+use crate::line_items::columns::{Grain, Report};
+use crate::line_items::place::{Name, SourceTree};
 
-/// Koku's layout below `data/parquet`.
+/// The files of a generated source.
 #[derive(Debug, Clone)]
 pub struct Layout {
-    root: PathBuf,
-    account: String,
-    source: Uuid,
+    tree: SourceTree,
 }
 
 impl Layout {
     /// `out` is the folder that is to hold `data/`.
     pub fn new(out: &Path, account: &str, source: Uuid) -> Self {
-        Self { root: out.join("data").join("parquet"), account: account.to_owned(), source }
+        Self { tree: SourceTree::new(out, account, source) }
     }
 
     /// The file of a day, by its number in the day.
     pub fn file(&self, report: Report, grain: Grain, day: &Day, number: u32) -> PathBuf {
-        let daily = match grain {
-            Grain::Hourly => "",
-            Grain::Daily => "daily_",
-        };
-        let (year, month) = (day.date.year(), day.date.month());
-        self.source_folder(report, grain)
-            .join(format!("year={year}"))
-            .join(format!("month={month:02}"))
-            .join(format!("{}.{}.1.{number}_{daily}0.parquet", report.as_str(), day.date))
-    }
-
-    fn source_folder(&self, report: Report, grain: Grain) -> PathBuf {
-        let base = match grain {
-            Grain::Hourly => self.root.clone(),
-            Grain::Daily => self.root.join("daily"),
-        };
-        base.join(&self.account)
-            .join("OCP")
-            .join(report.as_str())
-            .join(format!("source={}", self.source))
+        self.tree.file(report, grain, day.date, Name { manifest: "1", part: number, chunk: 0 })
     }
 
     /// Makes sure that nothing of the source is there: old data is refused or, with `overwrite`,
@@ -57,7 +36,7 @@ impl Layout {
     pub fn make_room(&self, overwrite: bool) -> Result<(), GenerateError> {
         let folders = [Grain::Hourly, Grain::Daily]
             .into_iter()
-            .flat_map(|grain| Report::ALL.map(|report| self.source_folder(report, grain)));
+            .flat_map(|grain| Report::ALL.map(|report| self.tree.folder(report, grain)));
         for path in folders {
             let mut entries = match fs::read_dir(&path) {
                 Ok(entries) => entries,

@@ -16,18 +16,19 @@ mod names;
 mod pod_usage;
 mod pods;
 mod random;
-mod schema;
 mod storage_usage;
 mod summary;
 mod usage;
 mod workloads;
-mod writer;
 
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
 use rayon::prelude::*;
 use uuid::Uuid;
+
+use crate::line_items::columns::{Grain, Report};
+use crate::line_items::table_file::TableFile;
 
 pub use self::error::GenerateError;
 pub use self::summary::Summary;
@@ -37,9 +38,7 @@ use self::cluster::{Cluster, Size};
 use self::layout::Layout;
 use self::pod_usage::{PodUsage, Texts};
 use self::random::derive;
-use self::schema::{Grain, Report};
 use self::storage_usage::StorageUsage;
-use self::writer::TableFile;
 
 /// Live pods a node in an average hour, where the number of pods is not given.
 pub const PODS_PER_NODE: usize = 56;
@@ -195,7 +194,7 @@ fn write_file(
     let to = 24 * (file + 1) / plan.files_per_day;
     let table = |report, grain| {
         let path = layout.file(report, grain, day, file);
-        TableFile::new(path, report, grain, plan.rows_per_group)
+        TableFile::new(path, report.columns(grain), plan.rows_per_group)
     };
     let tables =
         |report| (table(report, Grain::Hourly), plan.daily.then(|| table(report, Grain::Daily)));

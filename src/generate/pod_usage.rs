@@ -7,8 +7,8 @@ use super::cluster::Cluster;
 use super::pods::Pod;
 use super::random::{Stream, mix};
 use super::usage::{self, Usage};
-use super::writer::{TableFile, Written};
 use super::{GenerateError, labels};
+use crate::line_items::table_file::{TableFile, Written};
 
 /// Names and label objects of pods, in one text.
 pub struct Texts {
@@ -168,7 +168,7 @@ impl PodUsage<'_> {
         let (start, end) = self.day.interval(hour);
         let [namespace, node, resource] = self.place(index, usage.pending);
         let labels = self.label_text(index, unique, scratch);
-        file.push(
+        Ok(file.push(
             &[self.day.period_start_ms, self.day.period_end_ms, start, end],
             &[
                 Some(self.texts.name(index)),
@@ -191,7 +191,7 @@ impl PodUsage<'_> {
                 usage.cpu_effective,
                 usage.memory_effective,
             ],
-        )
+        )?)
     }
 
     fn write_daily(
@@ -228,7 +228,7 @@ impl PodUsage<'_> {
                 &numbers,
             )?;
         }
-        file.finish()
+        Ok(file.finish()?)
     }
 }
 

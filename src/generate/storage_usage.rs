@@ -11,7 +11,7 @@ use super::pod_usage::Texts;
 use super::pods::Pod;
 use super::random::{Stream, derive};
 use super::workloads::Claim;
-use super::writer::{TableFile, Written};
+use crate::line_items::table_file::{TableFile, Written};
 
 const GIB: f64 = (1u64 << 30) as f64;
 
@@ -180,7 +180,7 @@ impl StorageUsage<'_> {
                 &sums.map(Some),
             )?;
         }
-        file.finish()
+        Ok(file.finish()?)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::schema::Report;
-use super::writer::Written;
+use crate::line_items::columns::Report;
+use crate::line_items::table_file::Written;
 
 /// Rows, files and bytes written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -2,5 +2,6 @@
 
 pub mod keys;
 pub mod known;
+mod nested;
 pub mod parse;
 pub mod sets;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::keys::{EnabledKeys, KeyId};
+use super::nested;
 
 /// An enabled key with its value; `None` is JSON null.
 pub type Pair<'a> = (KeyId, Option<Cow<'a, str>>);
@@ -133,7 +134,8 @@ impl Visitor<'_> for EnabledKey<'_> {
     }
 }
 
-/// A value: text as it is, anything nested or numeric as its JSON text, null as `None`.
+/// A value: text as it is, numbers and switches as their JSON text, [`nested`] ones as that says,
+/// null as `None`.
 struct LabelValue;
 
 impl<'a> DeserializeSeed<'a> for LabelValue {
@@ -183,14 +185,14 @@ impl<'a> Visitor<'a> for LabelValue {
         let value =
             serde::Deserialize::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
         let value: serde_json::Value = value;
-        Ok(Some(Cow::Owned(value.to_string())))
+        Ok(Some(Cow::Owned(nested::text(&value))))
     }
 
     fn visit_seq<A: serde::de::SeqAccess<'a>>(self, seq: A) -> Result<Self::Value, A::Error> {
         let value =
             serde::Deserialize::deserialize(serde::de::value::SeqAccessDeserializer::new(seq))?;
         let value: serde_json::Value = value;
-        Ok(Some(Cow::Owned(value.to_string())))
+        Ok(Some(Cow::Owned(nested::text(&value))))
     }
 }
 
@@ -225,8 +227,11 @@ mod tests {
         check(r#"{"app":"1","env":"x","app":"2"}"#, &[("app", Some("2")), ("env", Some("x"))]);
         check(r#"{"app":1,"env":null}"#, &[("app", Some("1")), ("env", None)]);
         check(
-            r#"{"app":{"b":[1,"x"],"a":true},"env":[1.5]}"#,
-            &[("app", Some(r#"{"a":true,"b":[1,"x"]}"#)), ("env", Some("[1.5]"))],
+            r#"{"app":{"bb":[1,"x\"\u00e9"],"c":true,"bb":{"a":[1,"x\""],"A":null}},"env":[1.5]}"#,
+            &[
+                ("app", Some(r#"{"c": true, "bb": {"A": null, "a": [1, "x\""]}}"#)),
+                ("env", Some("[1.5]")),
+            ],
         );
         check(
             r#"{"gr\u00f6\u00dfe":"L","vm_kubevirt_io_name":"v"}"#,

@@ -6,6 +6,7 @@ use postgres::Client;
 use uuid::Uuid;
 
 use super::{LookupsError, ReportPeriod, postgres as tables};
+use crate::plan::Unit;
 use crate::plan::discover::MonthMeta;
 use crate::settings::{Month, Settings, SinkTo};
 
@@ -23,6 +24,13 @@ pub enum PeriodError {
     )]
     Several { provider: Uuid, month: Month, ids: String },
 
+    #[error(
+        "report period {id} does not belong to provider {provider} and {month} but to provider \
+         {owner} and {owner_month}, whose rows would be replaced: leave --report-period-id out to \
+         have it looked up, or correct it"
+    )]
+    Foreign { id: i32, provider: Uuid, month: Month, owner: Uuid, owner_month: Month },
+
     #[error(transparent)]
     Lookups(#[from] LookupsError),
 }
@@ -30,12 +38,13 @@ pub enum PeriodError {
 /// By source and month.
 pub type Periods = BTreeMap<(Uuid, Month), MonthMeta>;
 
-/// Settles what the rows carry: as given, else as the database says, else periods are numbered
-/// 1, 2, … by month.
+/// Settles what the rows carry: as given, else as the database says. Where neither does, periods
+/// are numbered 1, 2, … by month for a file, and missing for the database: see [`require`].
 pub fn settle(settings: &Settings, client: Option<&mut Client>) -> Result<Periods, PeriodError> {
     let months = settings.months();
     let mut known: BTreeMap<(Uuid, Month), Vec<ReportPeriod>> = BTreeMap::new();
     if let Some(client) = client {
+        check_given(settings, client)?;
         for &provider in &settings.provider_uuids {
             let schema = &settings.postgres.schema;
             let (first, last) = (months[0], months[months.len() - 1]);
@@ -58,18 +67,16 @@ pub fn settle(settings: &Settings, client: Option<&mut Client>) -> Result<Period
             let period = match (settings.report_period_id, periods) {
                 (Some(id), _) => periods.iter().find(|p| p.id == id),
                 (None, [only]) => Some(only),
-                (None, []) if settings.sink == SinkTo::Postgres => {
-                    return Err(PeriodError::None { provider, month });
-                }
                 (None, []) => None,
                 (None, several) => {
                     let ids: Vec<String> = several.iter().map(|p| p.id.to_string()).collect();
                     return Err(PeriodError::Several { provider, month, ids: ids.join(", ") });
                 }
             };
+            let numbered = (settings.sink != SinkTo::Postgres).then_some(index as i32 + 1);
             let id = settings.report_period_id.or(period.map(|p| p.id));
             let meta = MonthMeta {
-                report_period_id: Some(id.unwrap_or(index as i32 + 1)),
+                report_period_id: id.or(numbered),
                 cluster_id: settings
                     .cluster_id
                     .clone()
@@ -83,4 +90,32 @@ pub fn settle(settings: &Settings, client: Option<&mut Client>) -> Result<Period
         }
     }
     Ok(settled)
+}
+
+/// A period of another source or month is never meant: its rows would be deleted.
+fn check_given(settings: &Settings, client: &mut Client) -> Result<(), PeriodError> {
+    // One period is one source's and one month's; the settings see to that.
+    let (Some(id), [provider]) = (settings.report_period_id, &settings.provider_uuids[..]) else {
+        return Ok(());
+    };
+    let month = Month::of(settings.from);
+    let Some(period) = tables::report_period(client, &settings.postgres.schema, id)? else {
+        return Ok(());
+    };
+    let (owner, owner_month) = (period.provider_id, Month::of(period.start));
+    if (owner, owner_month) == (*provider, month) {
+        return Ok(());
+    }
+    Err(PeriodError::Foreign { id, provider: *provider, month, owner, owner_month })
+}
+
+/// Asserts that every day to be written has a report period.
+pub fn require(units: &[Unit]) -> Result<(), PeriodError> {
+    match units.iter().find(|unit| unit.meta.report_period_id.is_none()) {
+        None => Ok(()),
+        Some(unit) => Err(PeriodError::None {
+            provider: unit.meta.source_uuid,
+            month: Month::of(unit.meta.date),
+        }),
+    }
 }

@@ -63,41 +63,56 @@ pub fn report_periods(
     from_month: NaiveDate,
     to_month: NaiveDate,
 ) -> Result<Vec<ReportPeriod>, LookupsError> {
+    let periods = read_periods(client, schema, "provider_id", &provider.to_string())?;
+    let first = from_month.with_day(1).unwrap_or(from_month);
+    let end = to_month.with_day(1).and_then(|month| month.checked_add_months(Months::new(1)));
+    let asked = |p: &ReportPeriod| p.start >= first && end.is_none_or(|end| p.start < end);
+    Ok(periods.into_iter().filter(asked).collect())
+}
+
+/// The report period `id`.
+///
+/// # Errors
+/// As for [`load`].
+pub fn report_period(
+    client: &mut Client,
+    schema: &str,
+    id: i32,
+) -> Result<Option<ReportPeriod>, LookupsError> {
+    Ok(read_periods(client, schema, "id", &id.to_string())?.pop())
+}
+
+/// The report periods whose `column`, as a text, is `value`.
+fn read_periods(
+    client: &mut Client,
+    schema: &str,
+    column: &str,
+    value: &str,
+) -> Result<Vec<ReportPeriod>, DatabaseError> {
     let table = qualify(schema, "reporting_ocpusagereportperiod");
     let query = format!(
         "SELECT id::int4, cluster_id::text, cluster_alias::text, \
                 (date_part('year', report_period_start AT TIME ZONE 'UTC'))::int4, \
-                (date_part('month', report_period_start AT TIME ZONE 'UTC'))::int4 \
-         FROM {table} WHERE provider_id = $1::text::uuid AND isfinite(report_period_start) \
+                (date_part('month', report_period_start AT TIME ZONE 'UTC'))::int4, \
+                provider_id::text \
+         FROM {table} WHERE {column}::text = $1 AND isfinite(report_period_start) \
          ORDER BY report_period_start, id"
     );
-    let step = || format!("reading {table}");
-    let rows = client
-        .query(&query, &[&provider.to_string()])
-        .map_err(|source| DatabaseError::querying(step(), source))?;
-    let first = from_month.with_day(1).unwrap_or(from_month);
-    let end = to_month.with_day(1).and_then(|month| month.checked_add_months(Months::new(1)));
-    let mut periods = Vec::new();
-    for row in &rows {
-        let period =
-            period(row, provider).map_err(|source| DatabaseError::querying(step(), source))?;
-        if let Some(period) = period
-            && period.start >= first
-            && end.is_none_or(|end| period.start < end)
-        {
-            periods.push(period);
-        }
-    }
-    Ok(periods)
+    client
+        .query(&query, &[&value])
+        .and_then(|rows| rows.iter().filter_map(|row| period(row).transpose()).collect())
+        .map_err(|source| DatabaseError::querying(format!("reading {table}"), source))
 }
 
-/// `None` for a start in a year that no calendar date here can hold.
-fn period(row: &Row, provider_id: Uuid) -> Result<Option<ReportPeriod>, ::postgres::Error> {
+/// `None` for a start in a year that no calendar date here can hold, or without a provider.
+fn period(row: &Row) -> Result<Option<ReportPeriod>, ::postgres::Error> {
     let (year, month): (Option<i32>, Option<i32>) = (row.try_get(3)?, row.try_get(4)?);
     let start = year
         .zip(month)
         .and_then(|(year, month)| NaiveDate::from_ymd_opt(year, u32::try_from(month).ok()?, 1));
-    let Some(start) = start else { return Ok(None) };
+    let provider: Option<String> = row.try_get(5)?;
+    let provider = provider.and_then(|text| Uuid::parse_str(&text).ok());
+    let Some((start, provider_id)) = start.zip(provider) else { return Ok(None) };
     Ok(Some(ReportPeriod {
         id: row.try_get(0)?,
         cluster_id: row.try_get(1)?,

@@ -1,8 +1,10 @@
 //! Why a run failed.
 
+use crate::database::DatabaseError;
 use crate::decode::error::InputError;
 use crate::plan::PlanError;
 use crate::sink::SinkError;
+use crate::sink::postgres::PostgresError;
 use crate::spill::SpillError;
 
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +17,21 @@ pub enum RunError {
     Sink(#[from] SinkError),
     #[error(transparent)]
     Spill(#[from] SpillError),
-    #[error("interrupted: the day in progress was rolled back, finished days stay")]
+    #[error(
+        "interrupted: the day or file in progress was rolled back, days that a database has \
+         already stay; run the same range again"
+    )]
     Interrupted,
+}
+
+impl RunError {
+    /// Whether it may come from ending a run early rather than from a fault.
+    pub(super) fn may_be_interruption(&self) -> bool {
+        let RunError::Sink(SinkError::Postgres(error)) = self else { return false };
+        matches!(
+            error,
+            PostgresError::Interrupted { .. }
+                | PostgresError::Database(DatabaseError::Cancelled { .. })
+        )
+    }
 }

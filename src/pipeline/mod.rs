@@ -141,11 +141,13 @@ pub fn run(job: &Job<'_>, sink: Box<dyn Sink>) -> Result<Outcome, RunError> {
         }
     });
     let failure = shared.failure.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut outcome = shared.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let cancelled = job.cancelled.load(Ordering::Relaxed);
     match failure {
+        Some(error) if cancelled && error.may_be_interruption() => Err(RunError::Interrupted),
         Some(error) => Err(error),
-        None if job.cancelled.load(Ordering::Relaxed) => Err(RunError::Interrupted),
+        None if cancelled && !outcome.written.finished => Err(RunError::Interrupted),
         None => {
-            let mut outcome = shared.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
             outcome.spilled = job.spiller.written();
             Ok(outcome)
         }

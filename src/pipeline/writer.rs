@@ -21,6 +21,8 @@ pub struct Written {
     pub storage_rows: u64,
     pub unallocated_rows: u64,
     pub time: Duration,
+    /// Whether the sink has all days and was told so.
+    pub finished: bool,
 }
 
 /// How many days were written: the reader must not run too far ahead of it.
@@ -100,6 +102,7 @@ pub fn write(
     if written.days == units && !stopped() {
         let started = Instant::now();
         sink.finish()?;
+        written.finished = true;
         written.time += started.elapsed();
     }
     Ok(written)

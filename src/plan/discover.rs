@@ -35,7 +35,7 @@ pub fn plan(
     let mut candidates = Vec::new();
     for (source, &provider) in settings.provider_uuids.iter().enumerate() {
         let found = candidates_of(settings, store, source, provider)?;
-        if found.is_empty() {
+        if found.is_empty() && !is_known(settings, store, provider)? {
             return Err(unknown_provider(settings, store, provider)?);
         }
         for month in settings.months() {
@@ -182,20 +182,33 @@ fn candidates_of(
     Ok(candidates)
 }
 
+/// Whether the tree holds anything of a provider, be it of other months.
+fn is_known(settings: &Settings, store: &Store, provider: Uuid) -> Result<bool, StoreError> {
+    let name = provider.to_string();
+    for (template, _) in templates(settings) {
+        let folders = store.folders(&folder_of_sources(settings, template, provider))?;
+        if folders.iter().any(|folder| folder.contains(&name)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The folder whose next part names the provider; the topmost if none does.
+fn folder_of_sources(settings: &Settings, template: &str, provider: Uuid) -> String {
+    let matcher = PathMatcher::new(template, &settings.input.org_id, provider, &settings.months());
+    let prefix = matcher.prefixes().first().map_or("", |prefix| prefix.as_str());
+    let before = prefix.find(&provider.to_string()).map_or("", |at| &prefix[..at]);
+    before.rsplit_once('/').map_or("", |(parent, _)| parent).to_owned()
+}
+
 fn unknown_provider(
     settings: &Settings,
     store: &Store,
     provider: Uuid,
 ) -> Result<PlanError, StoreError> {
-    let template = &settings.input.layout.hourly.pod_usage;
-    let matcher = PathMatcher::new(template, &settings.input.org_id, provider, &settings.months());
-    let prefix = matcher.prefixes().first().cloned().unwrap_or_default();
-    // The folder of the sources is the one whose next part names the provider.
-    let parent = match prefix.find(&provider.to_string()) {
-        Some(at) => prefix[..at].rsplit_once('/').map_or("", |(parent, _)| parent),
-        None => "",
-    };
-    let mut others = store.folders(parent)?;
+    let parent = folder_of_sources(settings, &settings.input.layout.hourly.pod_usage, provider);
+    let mut others = store.folders(&parent)?;
     others.retain(|name| name.contains('='));
     let hint = if others.is_empty() {
         format!(

@@ -7,7 +7,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 
-use crate::decode::error::InputError;
+use crate::decode::error::{InputError, said_once};
 use crate::decode::row_group::InputFile;
 use crate::decode::schema::{self, Direct, Found, Part};
 use crate::decode::times::split_day;
@@ -34,7 +34,7 @@ pub fn read(
     if size == 0 {
         return Err(InputError::ZeroBytes { object }.into());
     }
-    let failed = |source| InputError::Footer { object: object.clone(), source };
+    let failed = |error| InputError::Footer { object: object.clone(), source: said_once(error) };
     let mut reader = ParquetMetaDataReader::new();
     match reader.try_parse_sized(&opened.tail, size) {
         Ok(()) => {}

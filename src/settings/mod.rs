@@ -30,8 +30,10 @@ pub use config::ConfigFile;
 pub use dates::Month;
 pub use error::SettingsError;
 pub use path_matcher::PathMatcher;
+pub(crate) use path_matcher::account;
 pub use settle::{Settled, settle, settle_database, settle_logging};
 pub use sources::Env;
+pub(crate) use values::bytes;
 
 /// The settled settings of one `run`.
 #[derive(Debug, Clone, PartialEq)]

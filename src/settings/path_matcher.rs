@@ -144,7 +144,7 @@ fn tokens(segment: &str, org_id: &str, source: Uuid, month: Month) -> Vec<Token>
 }
 
 /// Koku's account of a schema name.
-fn account(org_id: &str) -> &str {
+pub(crate) fn account(org_id: &str) -> &str {
     org_id.strip_prefix("acct").unwrap_or(org_id)
 }
 

@@ -86,7 +86,8 @@ pub(crate) fn memory(raw: &Raw) -> Parsed<Option<u64>> {
         .ok_or_else(|| raw.invalid("`auto`, or a size such as `512MiB`, `1GiB`, `500MB` or bytes"))
 }
 
-fn bytes(text: &str) -> Option<u64> {
+/// A size in one of the forms of [`memory`], but `auto`.
+pub(crate) fn bytes(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let unit: u64 = match unit.trim().to_ascii_lowercase().as_str() {

@@ -89,11 +89,21 @@ impl Sink for ParquetSink {
 
     fn write(&mut self, rows: &RowBatch) -> Result<(), SinkError> {
         let day = DayTexts::new(&rows.day);
-        for row in &rows.rows {
+        let mut rest = &rows.rows[..];
+        while !rest.is_empty() {
+            let room = rest.len().min(BATCH_ROWS - self.buffered);
+            let (batch, after) = rest.split_at(room);
+            rest = after;
             for (column, builder) in COLUMNS.iter().zip(&mut self.builders) {
-                builder.append(column.value(rows, &day, row));
+                if !column.is_computed() {
+                    builder.append_nulls(batch.len());
+                    continue;
+                }
+                for row in batch {
+                    builder.append(column.value(rows, &day, row));
+                }
             }
-            self.buffered += 1;
+            self.buffered += batch.len();
             if self.buffered == BATCH_ROWS {
                 self.flush()?;
             }
@@ -173,17 +183,17 @@ impl Builder {
             }
             (builder, value) => {
                 debug_assert!(matches!(value, Value::Null | Value::Numeric(_)), "{value:?}");
-                builder.append_null();
+                builder.append_nulls(1);
             }
         }
     }
 
-    fn append_null(&mut self) {
+    fn append_nulls(&mut self, count: usize) {
         match self {
-            Builder::Integer(b) => b.append_null(),
-            Builder::Text(b) => b.append_null(),
-            Builder::Date(b) => b.append_null(),
-            Builder::Numeric(b) => b.append_null(),
+            Builder::Integer(b) => b.append_nulls(count),
+            Builder::Text(b) => b.append_nulls(count),
+            Builder::Date(b) => b.append_nulls(count),
+            Builder::Numeric(b) => b.append_nulls(count),
         }
     }
 

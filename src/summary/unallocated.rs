@@ -31,10 +31,24 @@ struct NodeUse<'t> {
     role: Option<&'t str>,
 }
 
+/// Namespaces that upstream makes itself.
+const MADE_UP: [&str; 4] = [PLATFORM, WORKER, "Network unattributed", "Storage unattributed"];
+const PLATFORM: &str = "Platform unallocated";
+const WORKER: &str = "Worker unallocated";
+
+/// Whether what a namespace's pods took counts against the node. Upstream compares by `!=`, which
+/// a null namespace does not pass either.
+fn takes_part(namespace: Option<&str>) -> bool {
+    namespace.is_some_and(|namespace| !MADE_UP.contains(&namespace))
+}
+
 impl<'t> NodeUses<'t> {
     /// Adds a part of the groups.
     pub fn add(&mut self, groups: &Groups<PodKey, PodGroup>, texts: &Interner, roles: &'t Roles) {
         for (key, group) in groups.iter() {
+            if !takes_part(texts.get(key.namespace)) {
+                continue;
+            }
             let name = texts.get(key.node).unwrap_or_default();
             let resource_id = texts.get(group.resource_id);
             let node = self.node(name);
@@ -106,8 +120,8 @@ pub fn rows(uses: &NodeUses<'_>, day: &mut Day, tenant: &Tenant) -> Vec<SummaryR
         let id = day.texts.intern(name);
         let resource_id = node.resource_id.as_ref().map_or(TextId::NULL, |r| day.texts.intern(r));
         let namespace = match node.role {
-            Some("master" | "infra") => day.texts.intern("Platform unallocated"),
-            Some("worker") => day.texts.intern("Worker unallocated"),
+            Some("master" | "infra") => day.texts.intern(PLATFORM),
+            Some("worker") => day.texts.intern(WORKER),
             _ => TextId::NULL,
         };
         let capacity = day.node_capacity.get(id);

@@ -1,199 +1,248 @@
-//! Small synthetic trees, and the program on them.
+//! Trees of Parquet files in Koku's layout, from rows given in a test.
+//!
+//! ```ignore
+//! let tree = Tree::new();
+//! tree.add(&Table::pods([pod(), pod().with("node", Value::Null)]));
+//! tree.add(&Table::storage([storage()]).typed("pod", Type::LargeText).without("storageclass"));
+//! ```
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 
-use ocp_rollup::generate::{self, Plan};
-use tempfile::TempDir;
+use arrow::array::{
+    ArrayRef, BinaryArray, BooleanArray, Float32Array, Float64Array, Int64Array, LargeStringArray,
+    RecordBatch, StringArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+    TimestampNanosecondArray,
+};
+use arrow::datatypes::{Field, Schema};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
+use uuid::Uuid;
 
-use super::s3::{ACCESS, BUCKET, SECRET};
+use super::line_items::{Row, Value};
+use super::rows::SOURCE;
 
-/// Two days of a small cluster, in several files of each type a day, with their lookups.
-pub struct Tree {
-    folder: TempDir,
+/// The account part of the paths.
+pub const ORG: &str = "org1234567";
+/// The month that rows and files belong to where a test does not say.
+pub const MONTH: &str = "2025-10";
+
+/// What a column is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    Text,
+    LargeText,
+    /// Bytes without a promise of UTF-8.
+    Bytes,
+    Boolean,
+    Integer,
+    Float,
+    Double,
+    Millis,
+    Micros,
+    Nanos,
 }
 
-impl Tree {
-    /// Another seed is another cluster whose files have the same names.
-    pub fn new(seed: u64) -> Self {
-        Self::of(|plan| Plan { seed, nodes: 4, namespaces: 8, pods: Some(40), ..plan })
-    }
-
-    /// Of so many pods that a row group takes a few MiB; each file of a day is one.
-    pub fn large() -> Self {
-        let size = |plan| Plan { nodes: 60, namespaces: 200, pods: Some(3000), ..plan };
-        Self::of(|plan| Plan { daily: false, files_per_day: 1, ..size(plan) })
-    }
-
-    fn of(size: impl FnOnce(Plan) -> Plan) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let plan = Plan::new(folder.path().join("tree"));
-        let plan = Plan { days: 2, files_per_day: 2, threads: Some(1), ..plan };
-        generate::run(&size(plan)).unwrap();
-        Tree { folder }
-    }
-
-    /// What holds `data/` and `lookups/`.
-    pub fn path(&self) -> PathBuf {
-        self.folder.path().join("tree")
-    }
-
-    /// The keys of the hourly pod files of a day of October 2025.
-    pub fn pod_files(&self, day: u32) -> Vec<String> {
-        let day = format!("2025-10-{day:02}");
-        let files = super::s3::files(&self.path()).into_keys();
-        let hourly = "data/parquet/org1234567/OCP/pod_usage/";
-        files.filter(|name| name.starts_with(hourly) && name.contains(&day)).collect()
-    }
-
-    pub fn bytes(&self, key: &str) -> Vec<u8> {
-        std::fs::read(self.path().join(key)).unwrap()
-    }
+/// A file: rows of one report type, in columns of the types that Koku writes, or others.
+#[derive(Debug, Clone)]
+pub struct Table {
+    report_type: &'static str,
+    columns: Vec<(&'static str, Type)>,
+    dropped: Vec<String>,
+    rows: Vec<Row>,
+    properties: WriterProperties,
 }
 
-/// A run of the program, or another subcommand with its flags.
-pub struct Program {
-    command: Command,
-    csv: PathBuf,
-    _out: TempDir,
-}
-
-/// What became of it.
-pub struct Ended {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
-    /// The rows, if any were written.
-    pub csv: Option<Vec<u8>>,
-    /// Whether anything at all lies where the rows were to go.
-    pub left_behind: bool,
-}
-
-impl Program {
-    /// Both days of `tree` from `source` into a CSV file. Nothing of the environment of the tests
-    /// reaches it.
-    pub fn new(subcommand: &str, tree: &Tree, source: &str) -> Self {
-        let out = tempfile::tempdir().unwrap();
-        let csv = out.path().join("out.csv");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ocp-rollup"));
-        command
-            .env_clear()
-            .arg(subcommand)
-            .args(["--source", source, "--org-id", "org1234567"])
-            .args(["--provider-uuid", &generate::PROVIDER_UUID.to_string()])
-            .args(["--from", "2025-10-01", "--to", "2025-10-02"])
-            .args(["--cluster-id", "c", "--report-period-id", "1", "--log-format", "human"])
-            .arg("--lookups")
-            .arg(tree.path().join("lookups"))
-            .arg("--sink")
-            .arg(format!("csv:{}", csv.display()));
-        Program { command, csv, _out: out }
+impl Table {
+    pub fn pods(rows: impl IntoIterator<Item = Row>) -> Self {
+        let texts = ["namespace", "node", "pod", "resource_id", "pod_labels"];
+        let numbers = [
+            "pod_usage_cpu_core_seconds",
+            "pod_request_cpu_core_seconds",
+            "pod_limit_cpu_core_seconds",
+            "pod_effective_usage_cpu_core_seconds",
+            "pod_usage_memory_byte_seconds",
+            "pod_request_memory_byte_seconds",
+            "pod_limit_memory_byte_seconds",
+            "pod_effective_usage_memory_byte_seconds",
+            "node_capacity_cpu_cores",
+            "node_capacity_cpu_core_seconds",
+            "node_capacity_memory_bytes",
+            "node_capacity_memory_byte_seconds",
+        ];
+        Table::of("pod_usage", &texts, &numbers, rows)
     }
 
-    pub fn run(tree: &Tree, source: &str) -> Self {
-        Self::new("run", tree, source)
+    pub fn storage(rows: impl IntoIterator<Item = Row>) -> Self {
+        let texts = [
+            "namespace",
+            "pod",
+            "persistentvolumeclaim",
+            "persistentvolume",
+            "storageclass",
+            "csi_driver",
+            "csi_volume_handle",
+            "persistentvolume_labels",
+            "persistentvolumeclaim_labels",
+        ];
+        let numbers = [
+            "persistentvolumeclaim_capacity_bytes",
+            "persistentvolumeclaim_capacity_byte_seconds",
+            "volume_request_storage_byte_seconds",
+            "persistentvolumeclaim_usage_byte_seconds",
+        ];
+        Table::of("storage_usage", &texts, &numbers, rows)
     }
 
-    /// On the test bucket at `url`, with its keys.
-    pub fn on_s3(subcommand: &str, tree: &Tree, url: &str) -> Self {
-        Self::new(subcommand, tree, &format!("s3://{BUCKET}"))
-            .env("S3_ENDPOINT", url)
-            .env("S3_ACCESS_KEY", ACCESS)
-            .env("S3_SECRET", SECRET)
+    pub fn node_labels(rows: impl IntoIterator<Item = Row>) -> Self {
+        Table::of("node_labels", &["node", "node_labels"], &[], rows)
     }
 
-    pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.command.env(name, value);
+    pub fn namespace_labels(rows: impl IntoIterator<Item = Row>) -> Self {
+        Table::of("namespace_labels", &["namespace", "namespace_labels"], &[], rows)
+    }
+
+    fn of(
+        report_type: &'static str,
+        texts: &[&'static str],
+        numbers: &[&'static str],
+        rows: impl IntoIterator<Item = Row>,
+    ) -> Self {
+        let mut columns = vec![("interval_start", Type::Millis)];
+        columns.extend(texts.iter().map(|&name| (name, Type::Text)));
+        columns.extend(numbers.iter().map(|&name| (name, Type::Double)));
+        let rows = rows.into_iter().collect();
+        let properties = WriterProperties::default();
+        Table { report_type, columns, dropped: Vec::new(), rows, properties }
+            .written(|properties| properties.set_compression(Compression::SNAPPY))
+    }
+
+    pub fn without(mut self, column: &str) -> Self {
+        self.columns.retain(|(name, _)| *name != column);
+        self.dropped.push(column.to_owned());
         self
     }
 
-    pub fn flag(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
-        self.command.arg(name).arg(value);
-        self
-    }
-
-    pub fn switch(mut self, name: &str) -> Self {
-        self.command.arg(name);
-        self
-    }
-
-    /// Without a flag that takes a value.
-    pub fn without(mut self, name: &str) -> Self {
-        let old =
-            std::mem::replace(&mut self.command, Command::new(env!("CARGO_BIN_EXE_ocp-rollup")));
-        self.command.env_clear();
-        self.command.envs(old.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        let mut arguments = old.get_args();
-        while let Some(argument) = arguments.next() {
-            if argument == name {
-                arguments.next();
-            } else {
-                self.command.arg(argument);
+    pub fn typed(mut self, column: &str, r#type: Type) -> Self {
+        for (name, known) in &mut self.columns {
+            if *name == column {
+                *known = r#type;
             }
         }
         self
     }
 
-    pub fn end(self) -> Ended {
-        self.start().end()
+    /// Adds a column that Koku does not write.
+    pub fn and(mut self, column: &'static str, r#type: Type) -> Self {
+        self.columns.push((column, r#type));
+        self
     }
 
-    pub fn start(mut self) -> Running {
-        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = self.command.spawn().unwrap();
-        Running { child, program: self }
-    }
-}
-
-/// A program on its way.
-pub struct Running {
-    child: Child,
-    program: Program,
-}
-
-impl Running {
-    /// Asks it to end, as Kubernetes does.
-    pub fn terminate(self) -> Ended {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        self.end()
+    /// Changes how the file is written.
+    pub fn written(
+        mut self,
+        change: impl FnOnce(WriterPropertiesBuilder) -> WriterPropertiesBuilder,
+    ) -> Self {
+        self.properties = change(self.properties.into_builder()).build();
+        self
     }
 
-    pub fn end(self) -> Ended {
-        let Output { status, stdout, stderr } = self.child.wait_with_output().unwrap();
-        let csv = &self.program.csv;
-        Ended {
-            code: status.code(),
-            stdout: String::from_utf8(stdout).unwrap(),
-            stderr: String::from_utf8(stderr).unwrap(),
-            csv: std::fs::read(csv).ok(),
-            left_behind: std::fs::read_dir(csv.parent().unwrap()).unwrap().next().is_some(),
+    /// The file.
+    pub fn bytes(&self) -> Vec<u8> {
+        for column in self.rows.iter().flat_map(Row::columns) {
+            let known = self.columns.iter().any(|(name, _)| *name == column);
+            assert!(known || self.dropped.iter().any(|d| d == column), "no column {column}");
+        }
+        let arrays: Vec<ArrayRef> =
+            self.columns.iter().map(|&(name, r#type)| self.array(name, r#type)).collect();
+        let fields: Vec<Field> = self
+            .columns
+            .iter()
+            .zip(&arrays)
+            .map(|((name, _), array)| Field::new(*name, array.data_type().clone(), true))
+            .collect();
+        let schema = Arc::new(Schema::new(fields));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).unwrap();
+        let mut writer =
+            ArrowWriter::try_new(Vec::new(), schema, Some(self.properties.clone())).unwrap();
+        writer.write(&batch).unwrap();
+        writer.into_inner().unwrap()
+    }
+
+    fn array(&self, column: &str, r#type: Type) -> ArrayRef {
+        let values = || self.rows.iter().map(|row| row.get(column));
+        let micros = || values().map(Value::micros);
+        match r#type {
+            Type::Text => Arc::new(values().map(Value::text).collect::<StringArray>()),
+            Type::LargeText => Arc::new(values().map(Value::text).collect::<LargeStringArray>()),
+            Type::Bytes => Arc::new(values().map(Value::bytes).collect::<BinaryArray>()),
+            Type::Boolean => {
+                let truths = values().map(|value| value.number().map(|n| n != 0.0));
+                Arc::new(truths.collect::<BooleanArray>())
+            }
+            Type::Integer => {
+                let integers = values().map(|value| value.number().map(|n| n as i64));
+                Arc::new(integers.collect::<Int64Array>())
+            }
+            Type::Float => {
+                let floats = values().map(|value| value.number().map(|n| n as f32));
+                Arc::new(floats.collect::<Float32Array>())
+            }
+            Type::Double => Arc::new(values().map(Value::number).collect::<Float64Array>()),
+            Type::Millis => {
+                let millis = micros().map(|time| time.map(|t| t / 1000));
+                Arc::new(millis.collect::<TimestampMillisecondArray>())
+            }
+            Type::Micros => Arc::new(micros().collect::<TimestampMicrosecondArray>()),
+            Type::Nanos => {
+                let nanos = micros().map(|time| time.map(|t| t * 1000));
+                Arc::new(nanos.collect::<TimestampNanosecondArray>())
+            }
         }
     }
 }
 
-impl Ended {
-    /// The rows of a run that went well.
-    #[track_caller]
-    pub fn rows(self) -> Vec<u8> {
-        assert_eq!(self.code, Some(0), "{}", self.stderr);
-        self.csv.unwrap()
-    }
-
-    /// A run that failed for its input, said why and left nothing behind.
-    #[track_caller]
-    pub fn refused(&self, why: &str) {
-        assert_eq!(self.code, Some(3), "{}\n{}", self.stdout, self.stderr);
-        assert!(self.stderr.contains(why), "no {why:?} in: {}", self.stderr);
-        assert!(!self.left_behind, "a file was left behind");
-        let secrets = [SECRET, ACCESS];
-        for secret in secrets {
-            assert!(!self.stderr.contains(secret) && !self.stdout.contains(secret));
-        }
-    }
+/// A folder that holds `data/`, removed in the end.
+pub struct Tree {
+    dir: tempfile::TempDir,
+    files: Cell<u32>,
 }
 
-/// The rows that the program makes of a folder on disk.
-pub fn local_rows(tree: &Tree, source: &Path) -> Vec<u8> {
-    Program::run(tree, source.to_str().unwrap()).end().rows()
+impl Tree {
+    pub fn new() -> Self {
+        Tree { dir: tempfile::tempdir().unwrap(), files: Cell::new(0) }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Adds a file to [`MONTH`] of [`SOURCE`].
+    pub fn add(&self, table: &Table) -> PathBuf {
+        self.add_to(SOURCE, MONTH, table)
+    }
+
+    pub fn add_to(&self, source: Uuid, month: &str, table: &Table) -> PathBuf {
+        self.add_bytes(source, month, table.report_type, &table.bytes())
+    }
+
+    /// Adds a file that holds anything at all.
+    pub fn add_bytes(&self, source: Uuid, month: &str, report_type: &str, bytes: &[u8]) -> PathBuf {
+        let number = self.files.replace(self.files.get() + 1);
+        let path = self.folder(source, month, report_type).join(format!("{number}.parquet"));
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// The folder of a report type's files of a month, made if it is not there.
+    pub fn folder(&self, source: Uuid, month: &str, report_type: &str) -> PathBuf {
+        let (year, month) = month.split_once('-').unwrap();
+        let folder = self.path().join(format!(
+            "data/parquet/{ORG}/OCP/{report_type}/source={source}/year={year}/month={month}"
+        ));
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    }
 }

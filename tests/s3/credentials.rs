@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 
 use crate::common::s3::{ACCESS, BUCKET, S3Server, SECRET};
-use crate::common::tree::{Program, Tree, local_rows};
+use crate::common::usage::{Program, Tree, local_rows};
 
 /// A service that answers each request by its method and path, or with 404.
 fn service(answers: &'static [(&'static str, &'static str)]) -> SocketAddr {

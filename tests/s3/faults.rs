@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::common::fault_proxy::{FaultProxy, Harm, Hook};
 use crate::common::s3::S3Server;
-use crate::common::tree::{Program, Tree, local_rows};
+use crate::common::usage::{Program, Tree, local_rows};
 
 /// On a proxy, with so little patience that tests are quick.
 fn through(proxy: &FaultProxy, tree: &Tree, retry_for: &str) -> Program {

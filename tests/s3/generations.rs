@@ -1,7 +1,7 @@
 //! A day that was uploaded twice.
 
 use crate::common::s3::{S3Server, files};
-use crate::common::tree::{Program, Tree, local_rows};
+use crate::common::usage::{Program, Tree, local_rows};
 
 type Metadata<'a> = [(&'static str, &'a str); 3];
 

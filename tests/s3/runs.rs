@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::common::fault_proxy::{FaultProxy, Harm};
 use crate::common::golden::{report, scenarios, succeed};
 use crate::common::s3::{ACCESS, BUCKET, S3Server, SECRET, other_authority};
-use crate::common::tree::{Program, Tree, local_rows};
+use crate::common::usage::{Program, Tree, local_rows};
 
 #[test]
 fn rows_are_those_of_local_disk() {

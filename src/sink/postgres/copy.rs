@@ -1,6 +1,7 @@
 //! Rows in the binary form of COPY.
 
 use std::io::Write;
+use std::sync::atomic::AtomicBool;
 
 use bytes::{BufMut, BytesMut};
 use postgres::{Client, CopyInWriter, Statement};
@@ -8,7 +9,7 @@ use uuid::Uuid;
 
 use super::encode::{self, Unstorable};
 use super::target::{Target, TargetColumn};
-use super::{PostgresError, failpoint};
+use super::{PostgresError, check, failpoint};
 use crate::database::{Cause, DatabaseError};
 use crate::summary::columns::{DayTexts, Value};
 use crate::summary::row::{RowBatch, SummaryRow};
@@ -33,6 +34,7 @@ pub(super) fn copy(
     texts: &DayTexts,
     batch: &RowBatch,
     buffer: &mut BytesMut,
+    interrupted: &AtomicBool,
 ) -> Result<(), PostgresError> {
     let date = batch.day.date;
     let refused = |source| DatabaseError::querying(format!("the copy of rows of {date}"), source);
@@ -46,6 +48,7 @@ pub(super) fn copy(
         row.check_absent(target)?;
         row.encode(target, fields, buffer)?;
         if buffer.len() >= FLUSH_BYTES {
+            check(interrupted, date)?;
             send(&mut writer, buffer, &refused)?;
         }
     }

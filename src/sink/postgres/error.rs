@@ -69,6 +69,8 @@ pub enum PostgresError {
     CommitUnknown { date: NaiveDate, source: DatabaseError },
     #[error("{call} came out of order: a day is begun, written and ended before the next")]
     OutOfOrder { call: &'static str },
+    #[error("interrupted while writing {date}: the day was rolled back")]
+    Interrupted { date: NaiveDate },
     #[error("stopped on purpose while writing {date}")]
     Failpoint { date: NaiveDate, source: FailpointError },
 }

@@ -1,6 +1,7 @@
 //! Days into PostgreSQL: each replaced in one transaction.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::BytesMut;
 use chrono::NaiveDate;
@@ -33,6 +34,7 @@ pub struct PostgresSink {
     copy: Statement,
     buffer: BytesMut,
     day: Option<OpenDay>,
+    interrupted: Arc<AtomicBool>,
 }
 
 struct OpenDay {
@@ -52,7 +54,14 @@ impl PostgresSink {
         let copy = client
             .prepare(&target.copy_statement())
             .map_err(|source| DatabaseError::querying("preparing the copy of rows", source))?;
-        Ok(PostgresSink { client, target, copy, buffer: BytesMut::new(), day: None })
+        let (buffer, interrupted) = (BytesMut::new(), Arc::default());
+        Ok(PostgresSink { client, target, copy, buffer, day: None, interrupted })
+    }
+
+    /// Has the day in progress rolled back once `flag` is set.
+    pub fn interrupted_by(mut self, flag: Arc<AtomicBool>) -> Self {
+        self.interrupted = flag;
+        self
     }
 
     fn begin(&mut self, meta: &Arc<DayMeta>) -> Result<(), PostgresError> {
@@ -107,6 +116,7 @@ impl PostgresSink {
             &day.texts,
             batch,
             &mut self.buffer,
+            &self.interrupted,
         )?;
         day.rows += batch.rows.len();
         Ok(())
@@ -118,6 +128,7 @@ impl PostgresSink {
         };
         let (date, rows) = (day.meta.date, day.rows);
         failpoint("sink.postgres.before_commit", date)?;
+        check(&self.interrupted, date)?;
         self.client.batch_execute("COMMIT").map_err(|source| {
             match DatabaseError::querying(format!("committing {date}"), source) {
                 source @ DatabaseError::ConnectionLost { .. } => {
@@ -176,6 +187,13 @@ impl Sink for PostgresSink {
 impl Drop for PostgresSink {
     fn drop(&mut self) {
         self.abandon();
+    }
+}
+
+fn check(interrupted: &AtomicBool, date: NaiveDate) -> Result<(), PostgresError> {
+    match interrupted.load(Ordering::Relaxed) {
+        true => Err(PostgresError::Interrupted { date }),
+        false => Ok(()),
     }
 }
 

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 
 /// The four report types.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Report {
     PodUsage,
     StorageUsage,
@@ -31,7 +31,8 @@ impl Report {
         }
     }
 
-    fn columns(self, grain: Grain) -> &'static [(&'static str, Kind)] {
+    /// Names and kinds of the columns, in the order of the files.
+    pub fn columns(self, grain: Grain) -> &'static [(&'static str, Kind)] {
         match (self, grain) {
             (Self::PodUsage, Grain::Hourly) => POD_HOURLY,
             (Self::PodUsage, Grain::Daily) => POD_DAILY,
@@ -51,8 +52,10 @@ pub enum Grain {
     Daily,
 }
 
+/// What the values of a column are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub enum Kind {
+    /// Milliseconds since 1970 by the UTC wall clock.
     Time,
     Text,
     Number,
@@ -195,8 +198,8 @@ pub struct Columns {
 }
 
 impl Columns {
-    pub fn new(report: Report, grain: Grain) -> Self {
-        let columns = report.columns(grain);
+    /// For `columns`, by name and kind; the schema has them in this order.
+    pub fn new(columns: &[(&'static str, Kind)]) -> Self {
         let kinds: Vec<Kind> = columns.iter().map(|(_, kind)| *kind).collect();
         let count = |wanted: Kind| kinds.iter().filter(|kind| **kind == wanted).count();
         let field = |(name, kind): &(&str, Kind)| {
@@ -224,6 +227,12 @@ impl Columns {
     /// Rows since the last batch.
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// About the bytes that the rows since the last batch take.
+    pub fn bytes(&self) -> usize {
+        let texts: usize = self.texts.iter().map(|builder| builder.values_slice().len()).sum();
+        texts + self.rows * self.kinds.len() * 8
     }
 
     /// Appends a row: the values of each kind, in the order of the columns. A row with too few

@@ -1,0 +1,114 @@
+//! The manifest of a payload.
+
+use serde::Deserialize;
+
+use super::ConvertError;
+
+/// What of `manifest.json` counts here.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Manifest {
+    /// Tells the payload from all others.
+    pub uuid: String,
+    #[serde(default)]
+    pub cluster_id: Option<String>,
+    /// Of the operator.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Whether each payload holds all hours of its days so far.
+    #[serde(default)]
+    pub daily_reports: Option<bool>,
+    /// Names of the CSV files.
+    #[serde(default)]
+    files: Option<Vec<String>>,
+    /// Names of CSV files for another service.
+    #[serde(default)]
+    resource_optimization_files: Option<Vec<String>>,
+}
+
+impl Manifest {
+    /// Reads the text of a manifest that stands at `place`.
+    ///
+    /// # Errors
+    /// If it is no manifest, or its uuid cannot be part of a file name.
+    pub fn parse(text: &[u8], place: &str) -> Result<Self, ConvertError> {
+        let manifest: Self = serde_json::from_slice(text)
+            .map_err(|source| ConvertError::Manifest { place: place.to_owned(), source })?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let uuid = &manifest.uuid;
+        if uuid.is_empty() || uuid.len() > 64 || !uuid.chars().all(plain) {
+            return Err(ConvertError::ManifestField {
+                place: place.to_owned(),
+                field: "uuid",
+                value: uuid.chars().take(80).collect(),
+                must_be: "1 to 64 letters, digits, '-' and '_'",
+            });
+        }
+        Ok(manifest)
+    }
+
+    /// Names of the CSV files it lists, without folders.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().flatten().map(|name| base_name(name))
+    }
+
+    /// Names of the CSV files it lists for resource optimization, without folders.
+    pub fn for_optimization(&self) -> impl Iterator<Item = &str> {
+        self.resource_optimization_files.iter().flatten().map(|name| base_name(name))
+    }
+
+    /// Itself with the files that another archive of the same payload lists.
+    #[must_use]
+    pub fn with_files_of(mut self, other: Self) -> Self {
+        self.files.get_or_insert_default().extend(other.files.into_iter().flatten());
+        self
+    }
+
+    /// Whether the payload adds hours to those of earlier payloads, instead of holding its days
+    /// whole. Operators that say nothing of the kind were built before there were daily reports;
+    /// what names no operator was cut into days by others.
+    pub fn is_additive(&self) -> bool {
+        let has_version = self.version.as_ref().is_some_and(|version| !version.is_empty());
+        has_version && self.daily_reports != Some(true)
+    }
+}
+
+/// The last part of a path in an archive.
+pub fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Manifest {
+        Manifest::parse(text.as_bytes(), "manifest.json").unwrap()
+    }
+
+    #[test]
+    fn lists_may_be_null_and_names_may_have_folders() {
+        let manifest = parse(
+            r#"{"uuid": "a-1", "files": ["x/a.csv", "b.csv"], "resource_optimization_files": null}"#,
+        );
+        assert_eq!(manifest.files().collect::<Vec<_>>(), ["a.csv", "b.csv"]);
+        assert_eq!(manifest.for_optimization().count(), 0);
+        assert_eq!(parse(r#"{"uuid": "a", "files": null}"#).files().count(), 0);
+    }
+
+    #[test]
+    fn an_operator_without_daily_reports_adds_hours() {
+        assert!(parse(r#"{"uuid": "a", "version": "1.0"}"#).is_additive());
+        assert!(parse(r#"{"uuid": "a", "version": "1.0", "daily_reports": false}"#).is_additive());
+        assert!(!parse(r#"{"uuid": "a", "version": "1.0", "daily_reports": true}"#).is_additive());
+        assert!(!parse(r#"{"uuid": "a"}"#).is_additive());
+        assert!(!parse(r#"{"uuid": "a", "version": ""}"#).is_additive());
+    }
+
+    #[test]
+    fn a_uuid_that_would_lead_elsewhere_is_refused() {
+        for uuid in ["", "../x", "a/b", "a.b"] {
+            let text = serde_json::json!({ "uuid": uuid }).to_string();
+            assert!(Manifest::parse(text.as_bytes(), "m").is_err(), "{uuid}");
+        }
+    }
+}
