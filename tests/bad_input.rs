@@ -1,6 +1,5 @@
 //! What is wrong with files, and what the user is told: exit code, message, nothing written.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
 
 mod common;
 

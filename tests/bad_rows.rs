@@ -1,6 +1,5 @@
 //! Odd but readable rows: counted or left out, and either way said.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
 
 mod common;
 

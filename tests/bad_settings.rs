@@ -1,6 +1,5 @@
 //! What a wrong command line, config file, lookup or output path gets.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
 
 mod common;
 

@@ -1,5 +1,4 @@
 //! `convert`, by what it leaves on disk.
-
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
 
 mod common;

@@ -1,6 +1,5 @@
 //! Payloads that `convert` refuses: each with a message that says where and what to do, and
 //! nothing written.
-
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
 
 mod common;

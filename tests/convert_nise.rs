@@ -1,5 +1,4 @@
 //! koku-nise's CSV files, converted and rolled up: the totals are those that its YAML file asks for.
-
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
 
 use std::process::Command;

@@ -5,7 +5,6 @@
 //! byte in the middle of a value decodes to another value: no reader can know. gzip does carry a
 //! checksum, so with it every byte of a page is accounted for.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
 
 mod common;
 

@@ -77,7 +77,7 @@ fn what_it_shows_is_checked_and_can_be_copied() {
     let rm = commands.pop().unwrap();
     let folder = commands.remove(0);
     assert!(folder.starts_with("D=") && rm == "rm -r \"$D\"", "{go_on:?}");
-    commands.retain(|command| !command.contains("postgres"));
+    commands.retain(|command| !command.contains("--sink postgres"));
     assert_eq!(commands.len(), 4, "{commands:?}");
     let script = format!("{folder}\n{}\ntest -s \"$D/koku.csv\"", commands.join("\n"));
     let went_on = sh(&script);
