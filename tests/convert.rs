@@ -57,7 +57,7 @@ fn an_archive_becomes_hourly_and_daily_files_of_each_day() {
     let said = place.convert(&[&input], &[]).done();
 
     for expected in [
-        "payload    4e009161-4f40\n",
+        "payload    20251002T000000-4e009161-4f40\n",
         "cluster    cluster-1, operator 3.3.0\n",
         "days       2025-10-01 to 2025-10-02, 2 with rows\n",
         "rows       pod_usage: 34 hourly, 2 daily\n",
@@ -70,10 +70,20 @@ fn an_archive_becomes_hourly_and_daily_files_of_each_day() {
     assert_eq!(names.len(), 32, "{names:?}");
     let pods = format!("{ORG}/OCP/pod_usage/source={PROVIDER}/year=2025/month=10/pod_usage");
     for (name, start, hours) in [
-        (format!("data/parquet/{pods}.2025-10-01.4e009161-4f40.0_0.parquet"), "2025-10-01", "24"),
-        (format!("data/parquet/{pods}.2025-10-02.4e009161-4f40.0_0.parquet"), "2025-10-02", "10"),
         (
-            format!("data/parquet/daily/{pods}.2025-10-02.4e009161-4f40.0_daily_0.parquet"),
+            format!("data/parquet/{pods}.2025-10-01.20251002T000000-4e009161-4f40.0_0.parquet"),
+            "2025-10-01",
+            "24",
+        ),
+        (
+            format!("data/parquet/{pods}.2025-10-02.20251002T000000-4e009161-4f40.0_0.parquet"),
+            "2025-10-02",
+            "10",
+        ),
+        (
+            format!(
+                "data/parquet/daily/{pods}.2025-10-02.20251002T000000-4e009161-4f40.0_daily_0.parquet"
+            ),
             "2025-10-02",
             "10",
         ),
@@ -81,7 +91,7 @@ fn an_archive_becomes_hourly_and_daily_files_of_each_day() {
         assert!(names.contains(&name), "{name} not in {names:?}");
         let sidecar = &place.files()[&format!("{name}.metadata.json")];
         let expected = serde_json::json!({
-            "manifestid": "4e009161-4f40", "reportdatestart": start, "reportnumhours": hours,
+            "manifestid": "20251002T000000-4e009161-4f40", "reportdatestart": start, "reportnumhours": hours,
         });
         assert_eq!(serde_json::from_slice::<serde_json::Value>(sidecar).unwrap(), expected);
     }
@@ -325,7 +335,7 @@ fn again_replaces_its_own_files_and_no_others() {
     );
     place.convert(&[&shorter], &[]).done();
     let names = place.files().into_keys();
-    let (own, others): (Vec<_>, Vec<_>) = names.partition(|name| name.contains(".a."));
+    let (own, others): (Vec<_>, Vec<_>) = names.partition(|name| name.contains("-a."));
     assert_eq!(own.len(), 4, "{own:?}");
     assert_eq!(others.len(), first.len());
 }
@@ -355,7 +365,7 @@ fn files_of_an_operator_without_daily_reports_are_additive() {
     let bytes = archive(&[file("0.csv", &content), file("manifest.json", &manifest)]);
     let input = place.write("payload.tar.gz", bytes);
     let said = place.convert(&[&input], &[]).done();
-    assert!(said.contains("payload    a (adds to others)\n"), "{said}");
+    assert!(said.contains("payload    20251002T000000-a (adds to others)\n"), "{said}");
     let sidecars: Vec<_> =
         place.files().into_iter().filter(|(name, _)| name.ends_with(".json")).collect();
     assert_eq!(sidecars.len(), 2);
