@@ -4,10 +4,6 @@ use clap::Parser;
 use ocp_rollup::cli::{Cli, Command};
 use ocp_rollup::commands::{self, exit, output};
 
-/// The C library's allocator keeps what is freed between days: the same run peaks a third higher.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(flags) => commands::run::run(&flags),

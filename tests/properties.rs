@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use chrono::{Days, NaiveDate};
 use ocp_rollup::cli::run::RunFlags;
-use ocp_rollup::commands::run::roll_up;
+use ocp_rollup::commands::run::{open_store, roll_up};
 use ocp_rollup::commands::signals::Signals;
 use ocp_rollup::settings::settle;
 use proptest::prelude::*;
@@ -110,7 +110,8 @@ fn run_program(case: &Case, root: &Path, out: &Path, seed: u64) -> anyhow::Resul
     // Once for all cases: a process listens only once.
     static SIGNALS: OnceLock<Signals> = OnceLock::new();
     let signals = SIGNALS.get_or_init(|| Signals::listen().expect("signals"));
-    roll_up(&settled.settings, signals)?;
+    let store = open_store(&settled.settings, signals)?;
+    roll_up(&settled.settings, &store, signals)?;
     Ok(std::fs::read_to_string(out)?)
 }
 

@@ -34,8 +34,8 @@ pub struct ConvertArgs {
     #[arg(long, value_name = "UUID")]
     pub provider_uuid: Uuid,
 
-    /// Names the upload in the names of its files [default: the uuid in the manifest; without a
-    /// manifest, one that follows from the content of the CSV files]
+    /// Names the upload in the names of its files [default: date and uuid of the manifest;
+    /// without a manifest, one that follows from the content of the CSV files]
     #[arg(long, value_name = "ID", value_parser = text())]
     pub manifest_id: Option<String>,
 

@@ -1,5 +1,6 @@
 //! The manifest of a payload.
 
+use chrono::DateTime;
 use serde::Deserialize;
 
 use super::ConvertError;
@@ -14,6 +15,9 @@ pub struct Manifest {
     /// Of the operator.
     #[serde(default)]
     pub version: Option<String>,
+    /// When the payload was made, by RFC 3339.
+    #[serde(default)]
+    date: Option<String>,
     /// Whether each payload holds all hours of its days so far.
     #[serde(default)]
     pub daily_reports: Option<bool>,
@@ -44,6 +48,17 @@ impl Manifest {
             });
         }
         Ok(manifest)
+    }
+
+    /// What tells the payload's files from those of others: the uuid, after the date if that is
+    /// known. Of two uploads with equally many hours of a day the one with the greater id counts,
+    /// which is the later one then.
+    pub fn id(&self) -> String {
+        let date = self.date.as_deref().and_then(|date| DateTime::parse_from_rfc3339(date).ok());
+        match date {
+            Some(date) => format!("{}-{}", date.to_utc().format("%Y%m%dT%H%M%S"), self.uuid),
+            None => self.uuid.clone(),
+        }
     }
 
     /// Names of the CSV files it lists, without folders.
@@ -102,6 +117,15 @@ mod tests {
         assert!(!parse(r#"{"uuid": "a", "version": "1.0", "daily_reports": true}"#).is_additive());
         assert!(!parse(r#"{"uuid": "a"}"#).is_additive());
         assert!(!parse(r#"{"uuid": "a", "version": ""}"#).is_additive());
+    }
+
+    #[test]
+    fn a_later_payload_has_a_greater_id() {
+        let id = |date: &str| parse(&format!(r#"{{"uuid": "a-1", "date": "{date}"}}"#)).id();
+        assert_eq!(id("2025-10-02T01:30:00.123456789Z"), "20251002T013000-a-1");
+        assert_eq!(id("2025-10-02T01:30:00+02:00"), "20251001T233000-a-1");
+        assert!(id("2025-10-10T00:00:00Z") > id("2025-10-09T23:59:59Z"));
+        assert_eq!(id("yesterday"), "a-1");
     }
 
     #[test]

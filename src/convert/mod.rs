@@ -138,7 +138,7 @@ fn convert(plan: &Plan, staging: &Path, cancelled: &AtomicBool) -> Result<Summar
     let manifest_id = plan
         .manifest_id
         .clone()
-        .or_else(|| payload.manifest.as_ref().map(|manifest| manifest.uuid.clone()))
+        .or_else(|| payload.manifest.as_ref().map(manifest::Manifest::id))
         .unwrap_or_else(|| format!("{:032x}", hash.digest128()));
     // As Koku has it: payloads that add to others hold new hours only, and the files of all of them
     // count, which 0 says.

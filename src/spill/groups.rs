@@ -187,3 +187,114 @@ pub fn decode_into(bytes: &[u8], share: Share<'_>, state: &mut Partial) -> Resul
 fn intern(state: &mut Partial, text: Option<&str>) -> TextId {
     text.map_or(TextId::NULL, |text| state.texts.intern(text))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use chrono::NaiveDate;
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::aggregate::rows::{LabelRows, PodRows};
+    use crate::labels::known::KnownLabels;
+    use crate::lookups::Lookups;
+    use crate::settings::{Aggregation, FanOut, NullRules, PodSource};
+    use crate::summary::finish::{FanOutCounts, Tenant, finish_pods};
+    use crate::summary::row::{DayMeta, Measures};
+    use crate::summary::unallocated::NodeUses;
+
+    const TEXTS: [Option<&str>; 8] = [
+        None,
+        Some("{}"),
+        Some(r#"{"a":"x"}"#),
+        Some(r#"{"a":"y"}"#),
+        Some(r#"{"b":"x"}"#),
+        Some(r#"{"a":"x","b":"x"}"#),
+        Some(r#"{"a":null}"#),
+        Some(r#"{"a":"y","b":"z"}"#),
+    ];
+
+    fn tenant(null_rules: NullRules) -> Tenant {
+        let lookups = Lookups { enabled_keys: vec!["a".into(), "b".into()], ..Lookups::default() };
+        let rules =
+            Aggregation { pod_source: PodSource::Hourly, fan_out: FanOut::Koku, null_rules };
+        Tenant::new(&lookups, rules).unwrap()
+    }
+
+    fn labels(state: &mut Partial, tenant: &Tenant, text: usize) -> SetId {
+        match TEXTS[text] {
+            None => Partial::no_labels(tenant.null_rules),
+            Some(text) => state.label_set(text.as_bytes(), &tenant.keys).unwrap(),
+        }
+    }
+
+    /// A day: label texts of the nodes, and pods as (node, label text, usage).
+    fn day(tenant: &Tenant, lent: &[(usize, usize)], pods: &[(usize, usize, f64)]) -> Partial {
+        let mut state = Partial::new(KnownLabels::hashed(1), 1);
+        let nodes = ["n", "m"].map(|name| state.texts.intern(name));
+        let namespace = state.texts.intern("ns");
+        for &(node, text) in lent {
+            let labels = vec![labels(&mut state, tenant, text)];
+            let rows = LabelRows { interval: vec![0], owner: vec![nodes[node]], labels };
+            state.node_labels.add(&rows);
+        }
+        let mut rows = PodRows::default();
+        for &(node, text, usage) in pods {
+            rows.interval.push(0);
+            rows.namespace.push(namespace);
+            rows.node.push(nodes[node]);
+            rows.resource_id.push(TextId::NULL);
+            rows.labels.push(labels(&mut state, tenant, text));
+            rows.numbers.iter_mut().for_each(|column| column.push(usage));
+        }
+        state.pods.add(&rows, &state.texts, tenant.null_rules);
+        state
+    }
+
+    /// The pod rows of all shares together, as (node, labels, bits of the measures), sorted.
+    fn rows(state: &Partial, tenant: &Tenant, count: u64) -> Vec<String> {
+        let mut bytes = Vec::new();
+        (0..state.pods.groups.len()).for_each(|index| encode(state, index, &mut bytes));
+        let facts = state.facts();
+        let lent = LentPairs::new(&facts);
+        let meta = Arc::new(DayMeta {
+            date: NaiveDate::from_ymd_opt(2025, 10, 1).unwrap(),
+            source_uuid: Uuid::nil(),
+            report_period_id: None,
+            cluster_id: None,
+            cluster_alias: None,
+        });
+        let mut rows = Vec::new();
+        for index in 0..count {
+            let mut part = facts.facts();
+            decode_into(&bytes, Share { index, count, lent: &lent }, &mut part).unwrap();
+            let mut counts = FanOutCounts::default();
+            let batch = finish_pods(part, &meta, tenant, &mut NodeUses::default(), &mut counts);
+            for row in &batch.rows {
+                let Measures::Pod(values) = row.measures else { panic!("a storage row") };
+                let bits = values.map(f64::to_bits);
+                let (node, labels) = (batch.text(row.node), batch.text(row.pod_labels));
+                rows.push(format!("{node:?} {labels:?} {bits:?}"));
+            }
+        }
+        rows.sort();
+        rows
+    }
+
+    proptest! {
+        #[test]
+        fn shares_lead_to_the_rows_of_the_whole(
+            lent in prop::collection::vec((0usize..2, 0usize..8), 0..5),
+            pods in prop::collection::vec(
+                (0usize..2, 0usize..8, prop_oneof![0.0..1e9f64, Just(-1e30), Just(1e-40)]), 1..12),
+            count in 2u64..6,
+            trino: bool,
+        ) {
+            let tenant = tenant(if trino { NullRules::Trino } else { NullRules::SelfHosted });
+            let state = day(&tenant, &lent, &pods);
+            prop_assert_eq!(rows(&state, &tenant, count), rows(&state, &tenant, 1));
+        }
+    }
+}
