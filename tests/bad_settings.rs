@@ -71,8 +71,9 @@ fn a_source_that_is_no_folder_is_named() {
 }
 
 #[test]
-fn a_source_in_an_object_store_is_refused_for_now() {
-    refused(|run| run.with("source", "s3://bucket"), 3, &["s3://bucket", "object store"]);
+fn certificates_of_an_object_store_that_cannot_be_read_are_named() {
+    let there = |run: Run| run.with("source", "s3://bucket").with("s3-ca", "/no/such.pem");
+    refused(there, 3, &["/no/such.pem", "--s3-ca"]);
 }
 
 #[test]
