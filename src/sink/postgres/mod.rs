@@ -15,7 +15,7 @@ use crate::summary::row::{DayMeta, RowBatch};
 use target::Target;
 
 mod copy;
-mod encode;
+pub mod encode;
 mod error;
 mod partitions;
 mod target;
