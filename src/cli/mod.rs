@@ -10,6 +10,7 @@ pub mod logging;
 pub mod plan;
 pub mod postgres;
 pub mod run;
+pub mod status;
 pub mod verify;
 
 use std::path::PathBuf;
@@ -40,6 +41,9 @@ pub enum Command {
     /// Show what `run` would read, replace and leave out.
     #[command(long_about = plan::ABOUT)]
     Plan(Box<plan::PlanFlags>),
+    /// Show which days are done, stale or missing.
+    #[command(long_about = status::ABOUT)]
+    Status(Box<status::StatusFlags>),
     Verify(Box<verify::VerifyCommand>),
     Convert(Box<convert::ConvertCommand>),
     Generate(generate::GenerateArgs),

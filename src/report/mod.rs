@@ -2,4 +2,5 @@
 
 pub mod plan;
 pub mod settings;
+pub mod status;
 pub mod summary;
