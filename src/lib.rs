@@ -22,4 +22,5 @@ pub mod sink;
 pub mod spill;
 pub mod store;
 pub mod summary;
+pub mod telemetry;
 pub mod verify;

@@ -8,5 +8,6 @@ pub mod logging;
 pub mod output;
 pub mod plan;
 pub mod run;
+pub mod shell;
 pub mod signals;
 pub mod verify;

@@ -5,9 +5,15 @@ use std::path::Path;
 
 use crate::settings::keys::{self, Key};
 use crate::settings::{
-    Addressing, ChunkSize, FanOut, Layout, LookupsFrom, NullRules, PodSource, S3, Secret, Settings,
+    Addressing, ChunkSize, FanOut, Layout, LookupsFrom, NullRules, PROGRESS_FORMS, PodSource, S3, Secret, Settings,
     SinkTo, SslMode,
 };
+
+/// All of them in one line, for the log.
+pub fn line(settings: &Settings) -> String {
+    let all = shown(settings).into_iter().map(|(key, value)| format!("{key}={value}"));
+    all.collect::<Vec<_>>().join(" ")
+}
 
 /// Keys and values in the order of the config file; only those that count for this run.
 pub fn shown(settings: &Settings) -> Vec<(&'static str, String)> {
@@ -89,7 +95,15 @@ pub fn shown(settings: &Settings) -> Vec<(&'static str, String)> {
     add(&keys::COLUMN_FILTERING, switch(performance.column_filtering));
     add(&keys::MAX_WORKERS, or(performance.threads.as_ref(), "auto"));
     add(&keys::MEMORY_LIMIT, or(performance.memory_limit.as_ref(), "auto"));
+    add(&keys::SPILL_DIR, performance.spill_dir.display().to_string());
     add(&keys::ALLOW_EMPTY, switch(settings.allow_empty));
+    let observe = &settings.observe;
+    let form = PROGRESS_FORMS.iter().find(|(_, form)| *form == observe.progress);
+    add(&keys::PROGRESS, form.map_or("auto", |(word, _)| word).to_owned());
+    add(&keys::PROGRESS_INTERVAL, format!("{}s", observe.interval.as_secs_f64()));
+    add(&keys::METRICS_FILE, or(observe.metrics_file.as_deref().map(Path::display).as_ref(), "none"));
+    add(&keys::METRICS_LISTEN, or(observe.metrics_listen.as_ref(), "none"));
+    add(&keys::REPORT, or(observe.report.as_deref().map(Path::display).as_ref(), "none"));
     shown
 }
 

@@ -131,6 +131,13 @@ fn defaults() {
             null_rules: NullRules::SelfHosted,
         },
         allow_empty: false,
+        observe: Observe {
+            progress: ProgressForm::Auto,
+            interval: Duration::from_secs(10),
+            metrics_file: None,
+            metrics_listen: None,
+            report: None,
+        },
         logging: Logging { level: "info".to_owned(), format: LogFormat::Auto },
     };
     assert_eq!(settings, expected);
