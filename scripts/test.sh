@@ -54,6 +54,8 @@ install_packages() {
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
     # Some crates build the C code that they bring along.
     command -v cc >/dev/null || missing+=(build-essential)
+    # Looks at the report of a run.
+    command -v chromium >/dev/null || missing+=(chromium)
     if [[ ${#missing[@]} -eq 0 ]]; then
         return
     fi

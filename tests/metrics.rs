@@ -108,9 +108,8 @@ fn sample(line: &str) -> (String, BTreeMap<String, String>, f64) {
 
 fn scene() -> Scene {
     let scene = Scene::new();
-    let pods = (0..48).map(|hour| {
-        pod().at(&format!("2025-10-{:02} {:02}:00", 1 + hour / 24, hour % 24))
-    });
+    let pods =
+        (0..48).map(|hour| pod().at(&format!("2025-10-{:02} {:02}:00", 1 + hour / 24, hour % 24)));
     let odd = [pod().with("node", Value::Null), pod().with("interval_start", Value::Null)];
     scene.tree.add(&Table::pods(pods.chain(odd).chain([pod().at("2025-11-03 00:00")])));
     scene.tree.add(&Table::storage([storage()]));

@@ -17,6 +17,7 @@ use crate::convert::Plan;
 /// files. Exit code: 0 done, 2 wrong flags, 3 the payload is not what it must be, 4 the output
 /// cannot be written, 6 interrupted.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Payload and output")]
 pub struct ConvertArgs {
     /// Payload to convert; give all archives of one that was split, each with --input
     #[arg(long, value_name = "PATH", required = true)]

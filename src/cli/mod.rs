@@ -20,6 +20,21 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
+const AFTER: &str = "\
+Begin with:
+  ocp-rollup demo            what it does, on made-up input; needs nothing else
+  ocp-rollup plan ...        what `run` with the same flags would read and replace
+  ocp-rollup run --help      all settings, by concern, with examples
+
+Exit codes:
+  0  done; also if there was nothing to do
+  1  verify or a check of demo found differences
+  2  usage or configuration
+  3  input that cannot be read or contradicts itself
+  4  the database, or an output or temporary file
+  5  the memory limit is too small; the message names the least that would do
+  6  interrupted: the day in progress was rolled back, finished days stay";
+
 /// Colours of help and usage errors; on a terminal only, and not with `NO_COLOR`.
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -34,9 +49,7 @@ const STYLES: Styles = Styles::styled()
     version,
     styles = STYLES,
     propagate_version = true,
-    after_help = "Exit codes: 0 done; 1 verify or a check of demo found differences; 2 usage or \
-                  configuration; 3 input unreadable or inconsistent; 4 database, output or temporary file; \
-                  5 memory limit cannot be met; 6 interrupted."
+    after_help = AFTER
 )]
 pub struct Cli {
     #[command(subcommand)]

@@ -22,6 +22,7 @@ use crate::telemetry::{CaptureWarnings, Telemetry};
 
 /// Starts logging.
 pub fn start(logging: &Logging) {
+    // Fails only where logging was started before, as a test may have done.
     let _ = tracing_subscriber::registry().with(lines(logging, None)).try_init();
 }
 
@@ -30,7 +31,6 @@ pub fn start(logging: &Logging) {
 pub fn start_run(logging: &Logging, identity: Identity, telemetry: &Arc<Telemetry>) {
     let capture = CaptureWarnings(telemetry.clone());
     let lines = lines(logging, Some(identity));
-    // Fails only where logging was started before, as a test may have done.
     let _ = tracing_subscriber::registry().with(capture).with(lines).try_init();
 }
 

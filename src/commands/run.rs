@@ -135,9 +135,8 @@ pub fn roll_up_watched(
     let threads = threads(settings);
     let pool = pool(threads)?;
     let meta = |provider, month| periods.get(&(provider, month)).cloned().unwrap_or_default();
-    let plan = telemetry.timed(Figure::PlanTime, || {
-        pool.install(|| discover::plan(settings, store, &meta))
-    })?;
+    let plan = telemetry
+        .timed(Figure::PlanTime, || pool.install(|| discover::plan(settings, store, &meta)))?;
     telemetry.set_planned(|at| Planned::new(&plan, at));
     periods::require(&plan.units)?;
     summary::warn_of_plan(&plan);

@@ -40,7 +40,13 @@ impl<'p> ReadAhead<'p> {
             Store::S3(_) => (in_flight, AHEAD),
         };
         let reader = Reader::new(plan, store, all_columns, most_bytes);
-        ReadAhead { reader, permits, pending: VecDeque::new(), most_pending, waited: Duration::ZERO }
+        ReadAhead {
+            reader,
+            permits,
+            pending: VecDeque::new(),
+            most_pending,
+            waited: Duration::ZERO,
+        }
     }
 
     /// Starts to fetch `chunk` once there is room for it, and gives away the earlier ones that need

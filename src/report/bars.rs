@@ -11,11 +11,12 @@ use crate::telemetry::{Figure, Snapshot};
 /// Draws a second; more would only flicker.
 const DRAWS: u8 = 10;
 
-/// Rows, days and memory. Removed from the terminal on drop.
+/// Rows, bytes, days and memory. Removed from the terminal on drop.
 #[derive(Debug)]
 pub struct Bars {
     all: MultiProgress,
     rows: ProgressBar,
+    bytes: ProgressBar,
     days: ProgressBar,
     memory: ProgressBar,
 }
@@ -24,19 +25,20 @@ impl Bars {
     /// Shows bars on standard error, and has log lines written above them.
     pub fn show() -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(DRAWS));
-        let bar = |title: &'static str, template: &str| {
+        let bar = |title: &'static str, color: &str| {
             let bar = ProgressBar::new(0).with_prefix(title);
-            // The templates below are right; without one the usual style would be shown.
-            if let Ok(style) = ProgressStyle::with_template(template) {
+            let template =
+                format!("{{prefix:6}} {{bar:20.{color}}} {{percent:>3}} %  {{wide_msg}}");
+            // It is right; were it not, the usual style would be shown.
+            if let Ok(style) = ProgressStyle::with_template(&template) {
                 bar.set_style(style.progress_chars("━╸─"));
             }
             all.add(bar)
         };
-        let rows = bar("rows", "{prefix:7} {bar:30.green} {percent:>3} %  {wide_msg}");
-        let days = bar("days", "{prefix:7} {bar:30.green} {percent:>3} %  {wide_msg}");
-        let memory = bar("memory", "{prefix:7} {bar:30.yellow} {percent:>3} %  {wide_msg}");
+        let [rows, bytes, days] = ["rows", "bytes", "days"].map(|title| bar(title, "green"));
+        let memory = bar("memory", "yellow");
         terminal::set_bars(Some(all.clone()));
-        Bars { all, rows, days, memory }
+        Bars { all, rows, bytes, days, memory }
     }
 
     pub fn update(&self, snapshot: &Snapshot) {
@@ -51,9 +53,11 @@ impl Bars {
         if let Some(rate) = snapshot.rows_per_second().filter(|rate| *rate >= 1.0) {
             message.push_str(&format!(", {}/s", grouped(rate as u64)));
         }
-        let bytes = get(Figure::BytesRead);
-        message.push_str(&format!(", {} of {}", size(bytes), size(planned.bytes)));
         self.rows.set_message(message);
+
+        let bytes = get(Figure::BytesRead);
+        set(&self.bytes, bytes, planned.bytes);
+        self.bytes.set_message(format!("{} of {}", size(bytes), size(planned.bytes)));
 
         let days = get(Figure::DaysWritten);
         set(&self.days, days, planned.days);
@@ -82,11 +86,9 @@ impl Bars {
 impl Drop for Bars {
     fn drop(&mut self) {
         terminal::set_bars(None);
-        for bar in [&self.rows, &self.days, &self.memory] {
-            bar.finish_and_clear();
-        }
         // Where standard error is gone there is nothing left to clear.
         let _ = self.all.clear();
+        self.all.set_draw_target(ProgressDrawTarget::hidden());
     }
 }
 

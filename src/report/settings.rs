@@ -5,14 +5,15 @@ use std::path::Path;
 
 use crate::settings::keys::{self, Key};
 use crate::settings::{
-    Addressing, ChunkSize, FanOut, Layout, LookupsFrom, NullRules, PROGRESS_FORMS, PodSource, S3, Secret, Settings,
-    SinkTo, SslMode,
+    Addressing, ChunkSize, FanOut, Layout, LookupsFrom, NullRules, PROGRESS_FORMS, PodSource, S3,
+    Secret, Settings, SinkTo, SslMode,
 };
 
-/// All of them in one line, for the log.
+/// Those that have a value, in one line for the log.
 pub fn line(settings: &Settings) -> String {
-    let all = shown(settings).into_iter().map(|(key, value)| format!("{key}={value}"));
-    all.collect::<Vec<_>>().join(" ")
+    let all = shown(settings).into_iter();
+    let given = all.filter(|(_, value)| !["", "none", "not given"].contains(&value.as_str()));
+    given.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
 }
 
 /// Keys and values in the order of the config file; only those that count for this run.
@@ -101,7 +102,10 @@ pub fn shown(settings: &Settings) -> Vec<(&'static str, String)> {
     let form = PROGRESS_FORMS.iter().find(|(_, form)| *form == observe.progress);
     add(&keys::PROGRESS, form.map_or("auto", |(word, _)| word).to_owned());
     add(&keys::PROGRESS_INTERVAL, format!("{}s", observe.interval.as_secs_f64()));
-    add(&keys::METRICS_FILE, or(observe.metrics_file.as_deref().map(Path::display).as_ref(), "none"));
+    add(
+        &keys::METRICS_FILE,
+        or(observe.metrics_file.as_deref().map(Path::display).as_ref(), "none"),
+    );
     add(&keys::METRICS_LISTEN, or(observe.metrics_listen.as_ref(), "none"));
     add(&keys::REPORT, or(observe.report.as_deref().map(Path::display).as_ref(), "none"));
     shown

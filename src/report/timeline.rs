@@ -95,7 +95,8 @@ mod tests {
         }
         let samples = timeline.samples();
         assert!(samples.len() <= MOST && samples.len() > MOST / 2, "{}", samples.len());
-        let apart: Vec<f64> = samples.windows(2).map(|two| two[1].seconds - two[0].seconds).collect();
+        let apart: Vec<f64> =
+            samples.windows(2).map(|two| two[1].seconds - two[0].seconds).collect();
         assert!(apart.iter().all(|distance| *distance == apart[0]), "{apart:?}");
         assert!(samples[0].seconds == 0.0 && samples[samples.len() - 1].seconds > 9900.0);
         assert_eq!(timeline.peak(), 99);

@@ -152,8 +152,5 @@ pub const STAGES: &[(&str, Figure)] = &[
 ];
 
 /// The steps of a day in the sink, in order.
-pub const STEPS: &[(&str, Figure)] = &[
-    ("begin", Figure::BeginTime),
-    ("copy", Figure::CopyTime),
-    ("commit", Figure::CommitTime),
-];
+pub const STEPS: &[(&str, Figure)] =
+    &[("begin", Figure::BeginTime), ("copy", Figure::CopyTime), ("commit", Figure::CommitTime)];

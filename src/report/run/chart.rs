@@ -257,7 +257,10 @@ mod tests {
 
     #[test]
     fn values_on_axes_are_short() {
-        assert_eq!([0.0, 0.5, 90.0, 240.0, 10_800.0].map(seconds), ["0 s", "0.5 s", "90 s", "4 min", "3 h"]);
+        assert_eq!(
+            [0.0, 0.5, 90.0, 240.0, 10_800.0].map(seconds),
+            ["0 s", "0.5 s", "90 s", "4 min", "3 h"]
+        );
         assert_eq!([0.0, 950.0, 2500.0, 1.2e7].map(count), ["0", "950", "2.5 k", "12 M"]);
         assert_eq!([0.0, 358.4, 8192.0].map(mebibytes), ["0 MiB", "358.4 MiB", "8 GiB"]);
     }

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::RunReport;
 use super::chart::{self, Bar, Line};
 use super::tables::{self, escaped};
-use super::RunReport;
 use crate::report::bars::grouped;
 use crate::report::summary::size;
 
@@ -187,11 +187,17 @@ fn figure(html: &mut String, title: &str, body: &str) {
 fn counted(report: &RunReport) -> String {
     let counts = &report.counts;
     let all = [
-        ("line items of other days (late or early) in the files that were read", counts.rows_of_other_days),
+        (
+            "line items of other days (late or early) in the files that were read",
+            counts.rows_of_other_days,
+        ),
         ("line items of other days that did not have to be read", report.skipped.rows),
         ("line items without a time", counts.rows_without_time),
         ("pod line items without a node", counts.rows_without_node),
-        ("line items that count more than once: labels changed within a day", counts.rows_multiplied_by_labels),
+        (
+            "line items that count more than once: labels changed within a day",
+            counts.rows_multiplied_by_labels,
+        ),
         (
             "line items that count more than once: several cost categories match",
             counts.rows_multiplied_by_cost_categories,

@@ -216,8 +216,9 @@ impl RunReport {
         }
         if let Some(totals) = totals.as_ref().filter(|_| is_kept) {
             let (top, more, others) = totals.top(TOP);
-            let name = |(namespace, sums): (&str, Sums)| {
-                Namespace { namespace: namespace.to_owned(), sums }
+            let name = |(namespace, sums): (&str, Sums)| Namespace {
+                namespace: namespace.to_owned(),
+                sums,
             };
             self.namespaces = top.into_iter().map(name).collect();
             self.more_namespaces = more;

@@ -20,7 +20,9 @@ pub fn escaped(text: &str) -> String {
             '\'' => html.push_str("&#39;"),
             // What HTML cannot hold, or would turn around what follows.
             '\n' | '\t' => html.push(' '),
-            c if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+            c if c.is_control()
+                || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
+            {
                 html.push('\u{fffd}');
             }
             c => html.push(c),
