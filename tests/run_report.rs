@@ -79,8 +79,11 @@ fn near(found: &Value, expected: f64) {
 fn the_report_says_what_the_rows_say() {
     let scene = scene();
     let (run, folder) = reported(&scene);
+    scene.run().with("progress", "off").done().succeeds();
+    let unwatched = fs::read(scene.csv()).unwrap();
     let done = run.environment("DATABASE_PASSWORD", "geheim").done();
     done.succeeds();
+    assert!(fs::read(scene.csv()).unwrap() == unwatched, "being watched changes no row");
     let (report, html) = (json(&folder), html(&folder));
     assert_eq!((&report["state"], &report["exit_code"]), (&"done".into(), &0.into()));
     assert!(report["error"].is_null());

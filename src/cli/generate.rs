@@ -34,6 +34,7 @@ pub struct GenerateArgs {
     /// Nodes of the cluster; without --pods, pods grow with them
     #[arg(long, default_value_t = 250, help_heading = "Size and content")]
     pub nodes: usize,
+    /// Namespaces of the cluster
     #[arg(long, default_value_t = 400, help_heading = "Size and content")]
     pub namespaces: usize,
     /// Live pods in an average hour [default: 56 for every node]

@@ -26,7 +26,7 @@ pub fn start(logging: &Logging) {
     let _ = tracing_subscriber::registry().with(lines(logging, None)).try_init();
 }
 
-/// Starts logging of a run, whose fields stand on every line, from whatever thread it comes.
+/// Starts logging of a run or of its plan, whose fields stand on every line, from whatever thread it comes.
 /// `telemetry` keeps the warnings.
 pub fn start_run(logging: &Logging, identity: Identity, telemetry: &Arc<Telemetry>) {
     let capture = CaptureWarnings(telemetry.clone());

@@ -52,6 +52,7 @@ pub fn man(args: &ManArgs) -> Result<u8> {
             ManError::NoCommand { name: name.clone(), known: known.join(", ") }
         })?,
     };
-    output::write(|out| Man::new(page).render(out))?;
+    let program = format!("ocp-rollup {}", env!("CARGO_PKG_VERSION"));
+    output::write(|out| Man::new(page).source(program).render(out))?;
     Ok(exit::DONE)
 }

@@ -66,10 +66,11 @@ impl Monitor {
         let mut file = observe.metrics_file.clone().map(MetricsFile::new);
         let last_success = file.as_ref().and_then(MetricsFile::last_success);
         let beginning = Moment { started, last_success, ended: None };
+        let listener = listener(observe, &identity, telemetry, beginning.clone())?;
+        // Last, since it says that a run has begun.
         if let Some(file) = &mut file {
             file.write(&metrics::render(&identity, &telemetry.snapshot(), &beginning))?;
         }
-        let listener = listener(observe, &identity, telemetry, beginning)?;
         let (bars, lines) = form_of_progress(observe.progress);
         let shared = Arc::new(Shared {
             identity,
@@ -98,7 +99,7 @@ impl Monitor {
         Ok(Monitor { shared, thread: Some(thread), listener, report, started })
     }
 
-    /// Ends watching and writes what is written at the end. `traffic` of the run is over.
+    /// Ends watching, removes the bars and writes what is written at the end.
     ///
     /// # Errors
     /// A report that cannot be written.
@@ -142,6 +143,7 @@ impl Watched {
     fn watch(mut self, shared: &Shared) -> Self {
         let mut next = Instant::now() + self.interval;
         let look = LOOK.min(self.interval);
+        self.look(shared, false);
         loop {
             let ended = shared.ended.lock().unwrap_or_else(PoisonError::into_inner);
             let waited = shared.changed.wait_timeout_while(ended, look, |ended| !*ended);

@@ -112,7 +112,8 @@ pub fn shown(settings: &Settings) -> Vec<(&'static str, String)> {
 }
 
 fn add_s3(s3: &S3, add: &mut impl FnMut(&Key, String)) {
-    add(&keys::S3_ENDPOINT, or(s3.endpoint.as_ref(), "AWS"));
+    let endpoint = s3.endpoint.as_deref().map(without_user);
+    add(&keys::S3_ENDPOINT, or(endpoint.as_ref(), "AWS"));
     add(&keys::S3_ACCESS_KEY, secret(s3.access_key.as_ref()));
     add(&keys::S3_SECRET_KEY, secret(s3.secret_key.as_ref()));
     add(&keys::S3_SESSION_TOKEN, secret(s3.session_token.as_ref()));
@@ -129,6 +130,17 @@ fn add_s3(s3: &S3, add: &mut impl FnMut(&Key, String)) {
     );
     add(&keys::S3_TIMEOUT, format!("{}s", s3.timeout.as_secs_f64()));
     add(&keys::S3_RETRY_FOR, format!("{}s", s3.retry_for.as_secs_f64()));
+}
+
+/// A URL without user and password, should someone have put them there.
+fn without_user(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let end = rest.find('/').unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        None => url.to_owned(),
+        Some(at) if scheme.is_empty() => format!("***{}", &rest[at..]),
+        Some(at) => format!("{scheme}://***{}", &rest[at..]),
+    }
 }
 
 fn templates(layout: &Layout) -> String {
@@ -161,5 +173,22 @@ fn sslmode(mode: SslMode) -> &'static str {
         SslMode::Require => "require",
         SslMode::VerifyCa => "verify-ca",
         SslMode::VerifyFull => "verify-full",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_stands_in_a_url_is_not_shown() {
+        for (url, shown) in [
+            ("https://minio:9000/x@y", "https://minio:9000/x@y"),
+            ("https://key:secret@minio:9000/x", "https://***@minio:9000/x"),
+            ("key:se@cret@minio", "***@minio"),
+            ("minio:9000", "minio:9000"),
+        ] {
+            assert_eq!(without_user(url), shown);
+        }
     }
 }

@@ -95,7 +95,7 @@ pub fn bars(description: &str, series: &[(&str, &str)], bars: &[Bar], unit: Unit
     let pitch = (WIDTH - LEFT - RIGHT) / bars.len().max(1) as f64;
     let width = (pitch * 0.8).min(40.0);
     // So many labels that none touches the next.
-    let every = (72.0 / pitch).ceil().max(1.0) as usize;
+    let every = (52.0 / pitch).ceil().max(1.0) as usize;
     for (at, bar) in bars.iter().enumerate() {
         let middle = LEFT + pitch * (at as f64 + 0.5);
         let mut below = 0.0;

@@ -52,16 +52,16 @@ fn head(html: &mut String, report: &RunReport) {
     let class = report.state.replace(' ', "-");
     let _ = write!(
         html,
-        "<header><p class=\"state {class}\">{}</p><h1>Roll-up of {} to {}</h1><p>{} to {}<br>\
-         source {}<br>{} to {} UTC</p>",
+        "<header><p class=\"state {class}\">{}</p><h1>Roll-up of {} to {}</h1><p>from {}<br>\
+         to {}<br>source {}<br>{} to {} UTC</p>",
         report.state,
         report.from,
         report.to,
         escaped(report.settings.get("input.source").map_or("", String::as_str)),
         escaped(&report.sink),
         escaped(&report.sources.join(", ")),
-        report.started,
-        report.ended,
+        report.started.replace(['T', 'Z'], " ").trim_end(),
+        report.ended.replace(['T', 'Z'], " ").trim_end(),
     );
     if let Some(error) = &report.error {
         let code = report.exit_code;
@@ -150,7 +150,9 @@ fn charts(html: &mut String, report: &RunReport) {
     }
     figure(html, "Memory against budget", &memory);
 
-    let points = over_time(&|sample| sample.chunk_rows as f64);
+    let mut points = over_time(&|sample| sample.chunk_rows as f64);
+    // There are none before the plan is made.
+    points.retain(|(_, rows)| *rows > 0.0);
     let lines = [Line { stepped: true, ..line("rows of a chunk", "c3", points) }];
     let svg = chart::lines("Rows of a chunk over time", &lines, chart::count);
     figure(html, "Chunk size", &svg);
@@ -162,7 +164,9 @@ fn charts(html: &mut String, report: &RunReport) {
             .map(|day| {
                 let sums = &day.sums;
                 let rows = [sums.pod_rows, sums.storage_rows, sums.unallocated_rows];
-                Bar { label: day.date.clone(), parts: rows.map(|rows| rows as f64).to_vec() }
+                // Without the year, to leave room.
+                let label = day.date.split_once('-').map_or("", |(_, rest)| rest).to_owned();
+                Bar { label, parts: rows.map(|rows| rows as f64).to_vec() }
             })
             .collect();
         let series = [("pod", "c1"), ("storage", "c2"), ("unallocated", "c3")];

@@ -45,10 +45,11 @@ fn integer(value: u64) -> String {
 }
 
 const DAY_HEAD: &str = "\
-<thead><tr><th class=\"text\">day</th><th>pod rows</th><th>storage rows</th><th>unallocated rows</th>\
-<th>CPU used,<br>core-hours</th><th>CPU effective,<br>core-hours</th><th>CPU unallocated,<br>core-hours</th>\
-<th>memory used,<br>GiB-hours</th><th>memory effective,<br>GiB-hours</th>\
-<th>memory unallocated,<br>GiB-hours</th><th>storage requested,<br>GiB-months</th><th>written in</th></tr></thead>";
+<thead><tr><th class=\"text\" rowspan=\"2\">day</th><th colspan=\"3\">rows</th>\
+<th colspan=\"3\">CPU, core-hours</th><th colspan=\"3\">memory, GiB-hours</th>\
+<th>storage, GiB-months</th><th rowspan=\"2\">written in</th></tr>\
+<tr><th>pod</th><th>storage</th><th>unallocated</th><th>used</th><th>effective</th><th>unallocated</th>\
+<th>used</th><th>effective</th><th>unallocated</th><th>requested</th></tr></thead>";
 
 /// The days of the run, and their sum.
 pub fn days(report: &RunReport) -> String {
@@ -98,10 +99,11 @@ fn cells_of_day(html: &mut String, sums: &Sums) {
 }
 
 const NAMESPACE_HEAD: &str = "\
-<thead><tr><th class=\"text\">namespace</th><th>rows</th><th>CPU used,<br>core-hours</th>\
-<th>CPU requested,<br>core-hours</th><th>CPU effective,<br>core-hours</th><th>memory used,<br>GiB-hours</th>\
-<th>memory requested,<br>GiB-hours</th><th>memory effective,<br>GiB-hours</th>\
-<th>storage requested,<br>GiB-months</th></tr></thead>";
+<thead><tr><th class=\"text\" rowspan=\"2\">namespace</th><th rowspan=\"2\">rows</th>\
+<th colspan=\"3\">CPU, core-hours</th><th colspan=\"3\">memory, GiB-hours</th>\
+<th>storage, GiB-months</th></tr>\
+<tr><th>used</th><th>requested</th><th>effective</th><th>used</th><th>requested</th><th>effective</th>\
+<th>requested</th></tr></thead>";
 
 /// The namespaces with the most effective CPU usage, and the others together.
 pub fn namespaces(report: &RunReport) -> String {
