@@ -8,6 +8,7 @@ use chrono::SecondsFormat;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{DefaultFields, FormatEvent, FormatFields, Writer};
 use tracing_subscriber::layer::SubscriberExt;
@@ -29,7 +30,8 @@ pub fn start(logging: &Logging) {
 /// Starts logging of a run or of its plan, whose fields stand on every line, from whatever thread it comes.
 /// `telemetry` keeps the warnings.
 pub fn start_run(logging: &Logging, identity: Identity, telemetry: &Arc<Telemetry>) {
-    let capture = CaptureWarnings(telemetry.clone());
+    // Filtered, or all of the log of all crates would be gone through for it.
+    let capture = CaptureWarnings(telemetry.clone()).with_filter(LevelFilter::WARN);
     let lines = lines(logging, Some(identity));
     let _ = tracing_subscriber::registry().with(capture).with(lines).try_init();
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
@@ -51,17 +51,15 @@ impl Warnings {
     }
 }
 
-/// Keeps what is logged as a warning or an error, whatever the level of the log is.
+/// Keeps what is logged. To be filtered to warnings and errors, whatever the level of the log is.
 #[derive(Debug)]
 pub struct CaptureWarnings(pub Arc<Telemetry>);
 
 impl<S: Subscriber> Layer<S> for CaptureWarnings {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        if *event.metadata().level() <= Level::WARN {
-            let mut warning = Warning { text: String::new(), fields: Vec::new() };
-            event.record(&mut warning);
-            self.0.warnings.push(warning);
-        }
+        let mut warning = Warning { text: String::new(), fields: Vec::new() };
+        event.record(&mut warning);
+        self.0.warnings.push(warning);
     }
 }
 

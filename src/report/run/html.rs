@@ -92,6 +92,7 @@ fn cards(html: &mut String, report: &RunReport) {
     );
     let memory = &report.memory;
     let spilled = match memory.spilled {
+        _ if memory.budget == 0 => String::new(),
         0 => format!("of {} budget", size(memory.budget)),
         spilled => format!("of {} budget, {} on disk", size(memory.budget), size(spilled)),
     };
@@ -139,12 +140,13 @@ fn charts(html: &mut String, report: &RunReport) {
     let budget = report.memory.budget as f64 / MIB;
     let mut lines = vec![Line { filled: true, ..line("in use", "c1", used) }];
     // A budget far above all that is used would only flatten the rest.
-    let is_near = report.memory.peak.saturating_mul(20) >= report.memory.budget;
+    let known = report.memory.budget > 0;
+    let is_near = known && report.memory.peak.saturating_mul(20) >= report.memory.budget;
     if is_near {
         lines.push(line("budget", "c2", over_time(&|_| budget)));
     }
     let mut memory = chart::lines("Memory in use over time", &lines, chart::mebibytes);
-    if !is_near {
+    if known && !is_near {
         let budget = size(report.memory.budget);
         let _ = write!(memory, "<p class=\"dim\">The budget of {budget} is far above.</p>");
     }
