@@ -56,6 +56,8 @@ install_packages() {
     command -v cc >/dev/null || missing+=(build-essential)
     # A virtual environment for the tools that come from PyPI.
     python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+    # Looks at the report of a run.
+    command -v chromium >/dev/null || missing+=(chromium)
     if [[ ${#missing[@]} -eq 0 ]]; then
         return
     fi
