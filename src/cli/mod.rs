@@ -11,8 +11,8 @@ pub mod observe;
 pub mod plan;
 pub mod postgres;
 pub mod run;
-pub mod status;
 pub mod shell;
+pub mod status;
 pub mod verify;
 
 use std::path::PathBuf;

@@ -5,8 +5,8 @@ use std::io::Write;
 
 use bytes::{BufMut, BytesMut};
 use ocp_rollup::database;
-use ocp_rollup::sink::postgres::encode::{self, Unstorable};
 use ocp_rollup::settings::Postgres;
+use ocp_rollup::sink::postgres::encode::{self, Unstorable};
 use postgres::Client;
 
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -20,9 +20,8 @@ pub fn run(server: &Postgres, data: &[u8]) {
     CLIENT.with_borrow_mut(|client| {
         let client = client.get_or_insert_with(|| {
             let mut client = database::connect(server).unwrap_or_else(|e| panic!("{e}"));
-            let table = format!(
-                "CREATE TEMPORARY TABLE t (n numeric(33,15), t varchar({LIMIT}), j jsonb)"
-            );
+            let table =
+                format!("CREATE TEMPORARY TABLE t (n numeric(33,15), t varchar({LIMIT}), j jsonb)");
             client.batch_execute(&table).unwrap_or_else(|e| panic!("{e}"));
             client
         });
@@ -60,19 +59,23 @@ fn check(client: &mut Client, data: &[u8]) {
     }
     row.put_i16(-1);
 
-    let failed = |error: postgres::Error| panic!("{number:e} {text:?}: {error}");
-    client.batch_execute("TRUNCATE t").unwrap_or_else(failed);
-    let mut copy = client.copy_in("COPY t FROM STDIN (FORMAT binary)").unwrap_or_else(failed);
+    let row_name = format!("{number:e} {text:?}");
+    expect(client.batch_execute("TRUNCATE t"), &row_name);
+    let mut copy = expect(client.copy_in("COPY t FROM STDIN (FORMAT binary)"), &row_name);
     copy.write_all(&row).unwrap_or_else(|error| panic!("{error}"));
-    copy.finish().unwrap_or_else(failed);
+    expect(copy.finish(), &row_name);
     let shortest = format!("{number:e}");
     let query = "SELECT n IS NOT DISTINCT FROM (CASE WHEN $1 THEN $2::text::numeric(33,15) END), t, j ->> $3 FROM t";
-    let read = client
-        .query_one(query, &[&number_stored.is_ok(), &shortest, &(if json_stored.is_ok() { &*text } else { "" })])
-        .unwrap_or_else(failed);
+    let key = if json_stored.is_ok() { &*text } else { "" };
+    let read =
+        expect(client.query_one(query, &[&number_stored.is_ok(), &shortest, &key]), &row_name);
     assert!(read.get::<_, bool>(0), "{number:e} is not what PostgreSQL makes of its digits");
     assert_eq!(read.get::<_, Option<&str>>(1), text_stored.is_ok().then_some(&*text));
     assert_eq!(read.get::<_, Option<&str>>(2), json_stored.is_ok().then_some(&*text));
+}
+
+fn expect<T>(result: Result<T, postgres::Error>, row: &str) -> T {
+    result.unwrap_or_else(|error| panic!("{row}: {error}"))
 }
 
 /// Whether PostgreSQL takes the digits of `number` for the column.

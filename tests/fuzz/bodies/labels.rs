@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use ocp_rollup::aggregate::interner::Interner;
 use ocp_rollup::labels::keys::EnabledKeys;
 use ocp_rollup::labels::parse::parse;
 use ocp_rollup::labels::sets::LabelSets;
-use ocp_rollup::aggregate::interner::Interner;
 use ocp_rollup::lookups::Lookups;
 use ocp_rollup::settings::NullRules;
 use serde_json::Value;
@@ -44,11 +44,7 @@ fn is_object(text: &str) -> bool {
 }
 
 /// Texts must be what serde_json reads; other values are compared for being there.
-fn check_values(
-    text: &str,
-    keys: &EnabledKeys,
-    pairs: &[ocp_rollup::labels::parse::Pair<'_>],
-) {
+fn check_values(text: &str, keys: &EnabledKeys, pairs: &[ocp_rollup::labels::parse::Pair<'_>]) {
     let plain: BTreeMap<String, Value> =
         serde_json::from_str(text.trim()).unwrap_or_else(|error| panic!("{text:?}: {error}"));
     let expected: BTreeMap<&str, &Value> = plain

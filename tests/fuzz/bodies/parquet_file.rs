@@ -33,7 +33,8 @@ impl Days for States {
     fn state(&mut self, day: i64) -> Result<Option<&mut Partial>, Infallible> {
         let categorical = self.categorical;
         Ok(Some(self.days.entry(day).or_insert_with(|| {
-            let known = if categorical { KnownLabels::hashed(SEED) } else { KnownLabels::compared(SEED) };
+            let known =
+                if categorical { KnownLabels::hashed(SEED) } else { KnownLabels::compared(SEED) };
             Partial::new(known, SEED)
         })))
     }

@@ -1,22 +1,17 @@
 #![no_main]
-//! Needs a PostgreSQL at 127.0.0.1, port `PGPORT`, that lets `postgres` in without a password.
+//! Needs a PostgreSQL, told of as any run is: `DATABASE_SERVICE_HOST` and so on.
 
 #[path = "../bodies/copy_encoding.rs"]
 mod body;
 
 use std::sync::LazyLock;
 
-use ocp_rollup::settings::{Postgres, SslMode};
+use ocp_rollup::cli::NoFlags;
+use ocp_rollup::settings::{Postgres, load, settle_database};
 
-static SERVER: LazyLock<Postgres> = LazyLock::new(|| Postgres {
-    host: "127.0.0.1".to_owned(),
-    port: std::env::var("PGPORT").ok().and_then(|port| port.parse().ok()).unwrap_or(5432),
-    database: "postgres".to_owned(),
-    user: "postgres".to_owned(),
-    password: None,
-    schema: "public".to_owned(),
-    sslmode: SslMode::Disable,
-    sslrootcert: None,
+static SERVER: LazyLock<Postgres> = LazyLock::new(|| {
+    let settled = settle_database(&NoFlags, &load::env, None);
+    settled.unwrap_or_else(|error| panic!("{error}")).settings.0
 });
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| body::run(&SERVER, data));
