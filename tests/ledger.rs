@@ -19,6 +19,8 @@ use postgres::Client;
 use serde_json::{Value, json};
 
 const TABLE: &str = "reporting_ocpusagelineitem_daily_summary";
+/// No day.
+const NONE: [u32; 0] = [];
 
 /// Three days of usage, a file each, and a tenant for them.
 struct Stage {
@@ -127,21 +129,21 @@ fn only_days_whose_objects_changed_are_done_again() {
     assert!(unchanged.stdout.contains("unchanged 3 days"), "{unchanged:?}");
     assert!(!unchanged.stdout.contains("row groups"), "{unchanged:?}");
 
-    assert_eq!(stage.redone(), []);
+    assert_eq!(stage.redone(), NONE);
     touch(&stage.files[1].clone());
     assert_eq!(stage.status()[1], words(&[("stale", &["objects"])])[0]);
     assert_eq!(stage.redone(), [2]);
-    assert_eq!(stage.redone(), []);
+    assert_eq!(stage.redone(), NONE);
     // One more file, and one that is gone with all that its day had.
     stage.scene.tree.add(&Table::pods([usage(1).with("namespace", "late")]));
     std::fs::remove_file(&stage.files[2]).unwrap();
     assert_eq!(stage.redone(), [1, 3]);
     assert_eq!(stage.uuids().len(), 2, "the third day has no rows any more");
-    assert_eq!(stage.redone(), []);
+    assert_eq!(stage.redone(), NONE);
     // Without the flag every day is done.
     let plain = stage.run();
     assert_eq!(stage.redone_by(&plain), [1, 2]);
-    assert_eq!(stage.redone(), []);
+    assert_eq!(stage.redone(), NONE);
 }
 
 #[test]
@@ -151,7 +153,7 @@ fn a_file_that_does_not_say_which_days_it_holds_counts_for_all() {
     let unsaid = table.written(|p| p.set_statistics_enabled(EnabledStatistics::None));
     let file = stage.scene.tree.add(&unsaid);
     stage.incremental().done().succeeds();
-    assert_eq!(stage.redone(), []);
+    assert_eq!(stage.redone(), NONE);
     touch(&file);
     assert_eq!(stage.redone(), [1, 2, 3]);
     // Its rows of days that are left out are not counted for those that are not.
@@ -166,9 +168,10 @@ fn other_lookups_rules_or_names_make_other_rows() {
     let mut stage = Stage::new();
     stage.incremental().done().succeeds();
     stage.scene.lookup("nodes.csv", "node,resource_id,node_role\nnode-1,i-1,infra\n");
-    assert_eq!(stage.status(), words(&[("stale", &["lookups"]); 3]));
+    let lookups: &[&str] = &["lookups"];
+    assert_eq!(stage.status(), words(&[("stale", lookups); 3]));
     assert_eq!(stage.redone(), [1, 2, 3]);
-    assert_eq!(stage.redone(), []);
+    assert_eq!(stage.redone(), NONE);
     for (flag, value) in [
         ("fan-out", "collapse"),
         ("null-rules", "trino"),
@@ -178,14 +181,14 @@ fn other_lookups_rules_or_names_make_other_rows() {
     ] {
         let other = stage.incremental().with(flag, value);
         assert_eq!(stage.redone_by(&other), [1, 2, 3], "{flag}");
-        assert_eq!(stage.redone_by(&other), [], "{flag}");
+        assert_eq!(stage.redone_by(&other), NONE, "{flag}");
         // What stands there now was made by other rules than these.
         stage.execute(&format!("DELETE FROM {TABLE} WHERE report_period_id = 2"));
         assert_eq!(stage.redone(), [1, 2, 3], "back from {flag}");
     }
     for (flag, value) in [("threads", "1"), ("chunk-rows", "7"), ("memory-limit", "1GiB")] {
         let same = stage.incremental().with(flag, value);
-        assert_eq!(stage.redone_by(&same), [], "{flag}");
+        assert_eq!(stage.redone_by(&same), NONE, "{flag}");
     }
 }
 
@@ -237,7 +240,7 @@ fn without_a_ledger_none_is_made_and_none_goes_stale() {
     assert_eq!(stage.ledgers(), 0);
     stage.incremental().done().succeeds();
     assert_eq!(stage.ledgers(), 1);
-    assert_eq!(stage.redone(), []);
+    assert_eq!(stage.redone(), NONE);
     // What these rules write is not what the ledger says.
     without.with("to", "2025-10-02").with("fan-out", "collapse").done().succeeds();
     assert_eq!(stage.status(), words(&[("missing", &[]), ("missing", &[]), ("done", &[])]));
@@ -270,7 +273,7 @@ fn a_user_who_may_not_make_the_ledger_is_told_what_to_do() {
     run.done().fails(4, &["lacks UPDATE", "ocp_rollup_ledger", "--ledger off"]);
     run.clone().with("ledger", "off").done().warns(&["ledger", "lacks UPDATE"]);
     stage.execute(&format!("GRANT UPDATE ON ocp_rollup_ledger TO {user}"));
-    assert_eq!(stage.redone_by(&run.switch("--incremental")), []);
+    assert_eq!(stage.redone_by(&run.switch("--incremental")), NONE);
     stage.execute(&format!("DROP OWNED BY {user}; DROP ROLE {user}"));
 }
 
@@ -289,7 +292,7 @@ fn runs_that_start_at_once_make_one_ledger() {
     racing.into_iter().for_each(|run| run.done().succeeds());
     assert_eq!(stage.ledgers(), 1);
     assert_eq!(stage.uuids().len(), 3);
-    assert_eq!(stage.redone(), []);
+    assert_eq!(stage.redone(), NONE);
 }
 
 #[test]
@@ -339,5 +342,5 @@ fn two_tenants_of_one_database_have_a_ledger_each() {
     run.done().succeeds();
     let query = format!("SELECT count(*) FROM {TABLE}");
     assert_eq!(client_of(&other).query_one(&query, &[]).unwrap().get::<_, i64>(0), 6);
-    assert_eq!(stage.redone(), []);
+    assert_eq!(stage.redone(), NONE);
 }
