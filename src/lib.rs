@@ -1,5 +1,8 @@
 //! Hourly OpenShift usage in Parquet to daily summary rows.
 
+// Output goes through commands::output, which a closed pipe does not end.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod aggregate;
 pub mod cli;
 pub mod commands;
@@ -23,4 +26,5 @@ pub mod sink;
 pub mod spill;
 pub mod store;
 pub mod summary;
+pub mod telemetry;
 pub mod verify;

@@ -13,6 +13,8 @@ fn main() -> ExitCode {
         Command::Convert(command) => commands::convert::run(*command),
         Command::Generate(args) => commands::generate::run(args),
         Command::Demo(args) => commands::demo::run(args),
+        Command::Completions(args) => commands::shell::completions(args),
+        Command::Man(args) => commands::shell::man(&args),
     };
     match done {
         Ok(code) => ExitCode::from(code),

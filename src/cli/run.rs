@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::logging::LoggingFlags;
+use super::observe::ObserveFlags;
 use super::postgres::PostgresFlags;
 use super::{ConfigFlag, Flags, text};
 
@@ -192,6 +193,9 @@ pub struct RunFlags {
     pub postgres: PostgresFlags,
 
     #[command(flatten)]
+    pub observe: ObserveFlags,
+
+    #[command(flatten)]
     pub logging: LoggingFlags,
 }
 
@@ -231,7 +235,9 @@ impl Flags for RunFlags {
             "streaming" => self.streaming.clone(),
             "categorical" => self.categorical.clone(),
             "column-filtering" => self.column_filtering.clone(),
-            _ => self.postgres.value(name).or_else(|| self.logging.value(name)),
+            _ => (self.postgres.value(name))
+                .or_else(|| self.observe.value(name))
+                .or_else(|| self.logging.value(name)),
         }
     }
 }
@@ -270,7 +276,7 @@ mod tests {
                 "pod-source" => "daily",
                 "fan-out" => "collapse",
                 "null-rules" => "trino",
-                "log-format" => "json",
+                "log-format" | "progress" => "json",
                 "db-sslmode" => "verify-ca",
                 "s3-addressing" => "virtual",
                 "allow-empty" | "strict-duplicates" | "streaming" | "categorical"

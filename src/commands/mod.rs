@@ -9,6 +9,7 @@ pub mod logging;
 pub mod output;
 pub mod plan;
 pub mod run;
+pub mod shell;
 pub mod signals;
 pub mod status;
 pub mod verify;

@@ -136,7 +136,13 @@ keys! {
     INCREMENTAL = "run.incremental", Some("incremental"), [], Text;
     LEDGER = "run.ledger", Some("ledger"), [], Text;
 
-    LOG_LEVEL = "logging.level", Some("log-level"), [], Text;
+    PROGRESS = "progress.form", Some("progress"), [], Text;
+    PROGRESS_INTERVAL = "progress.interval", Some("progress-interval"), [], Text;
+    METRICS_FILE = "metrics.file", Some("metrics-file"), [], Text;
+    METRICS_LISTEN = "metrics.listen", Some("metrics-listen"), [], Text;
+    REPORT = "report", Some("report"), [], Text;
+
+    LOG_LEVEL = "logging.level", Some("log-level"), ["RUST_LOG"], Text;
     LOG_FORMAT = "logging.format", Some("log-format"), [], Text;
 }
 

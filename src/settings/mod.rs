@@ -11,6 +11,7 @@ mod expand;
 pub mod keys;
 pub mod layout;
 pub mod load;
+mod observe;
 mod path_matcher;
 mod settle;
 mod sources;
@@ -20,6 +21,7 @@ mod tests;
 mod values;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,6 +31,7 @@ use uuid::Uuid;
 pub use config::ConfigFile;
 pub use dates::Month;
 pub use error::SettingsError;
+pub use observe::PROGRESS_FORMS;
 pub use path_matcher::PathMatcher;
 pub(crate) use path_matcher::account;
 pub use settle::{Settled, settle, settle_database, settle_logging};
@@ -59,6 +62,7 @@ pub struct Settings {
     pub incremental: bool,
     /// Keep in PostgreSQL what the rows of each day were made of.
     pub ledger: bool,
+    pub observe: Observe,
     pub logging: Logging,
 }
 
@@ -267,6 +271,29 @@ pub enum LogFormat {
     Auto,
     Human,
     Json,
+}
+
+/// How a run can be watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observe {
+    pub progress: ProgressForm,
+    /// Between two lines of progress, and two versions of the file of metrics.
+    pub interval: Duration,
+    /// For the textfile collector of node exporter.
+    pub metrics_file: Option<PathBuf>,
+    /// Where metrics are served while the run lasts.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Folder for `report.json` and `report.html`.
+    pub report: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProgressForm {
+    /// Bars on a terminal, lines otherwise.
+    Auto,
+    Bar,
+    Json,
+    Off,
 }
 
 /// A text that is never printed.

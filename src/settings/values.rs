@@ -252,7 +252,8 @@ pub(crate) fn log_level(raw: &Raw) -> Parsed<String> {
     // A lone word is a valid directive too, but one that mutes everything else: surely a typo.
     let directives = raw.text.trim();
     let parses = tracing_subscriber::EnvFilter::try_new(directives).is_ok();
-    if parses && directives.contains(['=', ',']) {
+    let is_target = directives == "ocp_rollup" || directives.starts_with("ocp_rollup::");
+    if parses && (is_target || directives.contains(['=', ','])) {
         return Ok(directives.to_owned());
     }
     Err(raw.invalid(
@@ -438,6 +439,7 @@ mod tests {
             ("WARNING", "warn"),
             ("Critical", "error"),
             ("info,ocp_rollup::read=debug", "info,ocp_rollup::read=debug"),
+            ("ocp_rollup::read", "ocp_rollup::read"),
         ] {
             assert_eq!(log_level(&raw(text)).unwrap(), level);
         }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod browser;
 pub mod cgroup;
 pub mod cut_proxy;
 pub mod fault_proxy;

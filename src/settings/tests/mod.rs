@@ -140,6 +140,13 @@ fn defaults() {
         allow_empty: false,
         incremental: false,
         ledger: true,
+        observe: Observe {
+            progress: ProgressForm::Auto,
+            interval: Duration::from_secs(10),
+            metrics_file: None,
+            metrics_listen: None,
+            report: None,
+        },
         logging: Logging { level: "info".to_owned(), format: LogFormat::Auto },
     };
     assert_eq!(settings, expected);

@@ -18,7 +18,7 @@ use recovery::Recovery;
 use target::Target;
 
 mod copy;
-mod encode;
+pub mod encode;
 mod error;
 mod partitions;
 mod recovery;
