@@ -12,6 +12,7 @@ use common::line_items::{Row, pod};
 use common::postgres::{Database, Partitions, client_of, database};
 use common::program::{Done, Run, Running, Scene};
 use common::rows::SOURCE;
+use common::s3::{ACCESS, BUCKET, S3Server, SECRET};
 use common::tree::Table;
 use ocp_rollup::settings::{Postgres, Secret};
 use parquet::file::properties::EnabledStatistics;
@@ -161,6 +162,42 @@ fn a_file_that_does_not_say_which_days_it_holds_counts_for_all() {
     let before = common::watcher::days(&mut stage.client);
     assert_eq!(stage.redone(), [1]);
     assert_eq!(common::watcher::days(&mut stage.client), before);
+}
+
+#[test]
+fn objects_of_a_store_are_told_apart_by_their_tags() {
+    let mut stage = Stage::new();
+    let server = S3Server::plain();
+    let key = |file: &Path| {
+        file.strip_prefix(stage.scene.tree.path()).unwrap().to_str().unwrap().to_owned()
+    };
+    let keys: Vec<String> = stage.files.iter().map(|file| key(file)).collect();
+    for (key, file) in keys.iter().zip(&stage.files) {
+        server.put(key, std::fs::read(file).unwrap(), &[]);
+    }
+    let run = stage
+        .incremental()
+        .with("source", format!("s3://{BUCKET}"))
+        .environment("S3_ENDPOINT", server.url())
+        .environment("S3_ACCESS_KEY", ACCESS)
+        .environment("S3_SECRET", SECRET);
+    assert_eq!(stage.redone_by(&run), [1, 2, 3]);
+    server.put(&keys[0], std::fs::read(&stage.files[0]).unwrap(), &[]);
+    assert_eq!(stage.redone_by(&run), NONE, "the same bytes once more");
+    let other = Table::pods([usage(2).with("namespace", "other")]).bytes();
+    server.put(&keys[1], other, &[]);
+    assert_eq!(stage.redone_by(&run), [2]);
+    // An upload that holds more of the third day leaves the one before out.
+    let upload = |manifest, hours| {
+        [("manifestid", manifest), ("reportdatestart", "2025-10-03"), ("reportnumhours", hours)]
+    };
+    let bytes = || std::fs::read(&stage.files[2]).unwrap();
+    server.put(&keys[2], bytes(), &upload("1", "20"));
+    server.put(&keys[2].replace(".parquet", "-later.parquet"), bytes(), &upload("2", "24"));
+    assert_eq!(stage.redone_by(&run), [3]);
+    server.remove(&keys[2]);
+    assert_eq!(stage.redone_by(&run), NONE, "what did not count is gone");
+    assert_eq!(stage.uuids().len(), 3);
 }
 
 #[test]

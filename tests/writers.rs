@@ -106,6 +106,18 @@ fn what_goes_on_failing_ends_the_run_with_what_was_tried() {
 }
 
 #[test]
+fn an_interruption_ends_the_tries() {
+    let mut stage = Stage::new();
+    stage.trip(u32::MAX, "RAISE EXCEPTION 'always' USING ERRCODE = '40P01'");
+    let mut run = stage.run().with("db-retry-for", "1h").start();
+    let tried = "SELECT 1 FROM trips WHERE last_value > 2";
+    run.until(|| !stage.client.query(tried, &[]).unwrap().is_empty());
+    run.signal("TERM");
+    run.done().fails(6, &["interrupted"]);
+    assert_eq!(stage.rows("true"), 0);
+}
+
+#[test]
 fn a_real_deadlock_is_survived() {
     let mut stage = Stage::new();
     stage.run().done().succeeds();
