@@ -55,6 +55,12 @@ figures! {
     PodRowsWritten,
     StorageRowsWritten,
     UnallocatedRowsWritten,
+    /// Days that were written again after a deadlock.
+    RedoneForDeadlock,
+    /// The same after a serialization failure.
+    RedoneForSerialization,
+    /// The same after a lost connection.
+    RedoneForConnection,
     /// Compressed bytes that went to disk for lack of memory.
     SpilledBytes,
     /// Of this process, files not counted.
@@ -72,9 +78,9 @@ figures! {
     AggregateTime,
     /// Of all tasks together.
     FinishTime,
-    /// The writer's, in calls of the sink; the sum of the next three.
+    /// The writer's, in calls of the sink: the next three, and pauses before a day is done again.
     WriteTime,
-    /// Waiting for the lock of the source, deleting old rows.
+    /// Waiting for the lock of the day, deleting old rows.
     BeginTime,
     CopyTime,
     CommitTime,

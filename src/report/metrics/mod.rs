@@ -98,6 +98,15 @@ fn of_the_work(text: &mut Text, snapshot: &Snapshot) {
     ] {
         text.sample(&[("kind", kind)], get(figure));
     }
+    let help = "Days that were written again, by what had failed.";
+    text.family("redone_days_total", Kind::Counter, help);
+    for (kind, figure) in [
+        ("deadlock", Figure::RedoneForDeadlock),
+        ("serialization_failure", Figure::RedoneForSerialization),
+        ("lost_connection", Figure::RedoneForConnection),
+    ] {
+        text.sample(&[("kind", kind)], get(figure));
+    }
     if let Some((requests, bytes)) = snapshot.network {
         text.family("store_requests_total", Kind::Counter, "Requests to the object store.");
         text.sample(&[], requests as f64);
