@@ -211,6 +211,7 @@ const LAYOUT: &str = r#"(() => {
     ground: luminance(style.backgroundColor), text: luminance(style.color),
     charts: page.querySelectorAll('svg').length, words: page.body.innerText } })()"#;
 
+/// `OCP_ROLLUP_SCREENSHOTS=FOLDER` keeps the pictures.
 #[test]
 fn the_page_can_be_read_wide_and_narrow_light_and_dark() {
     let Some(browser) = Browser::find() else {
@@ -221,6 +222,7 @@ fn the_page_can_be_read_wide_and_narrow_light_and_dark() {
     let (run, folder) = reported(&scene);
     run.done().succeeds();
     let html = html(&folder);
+    #[expect(clippy::disallowed_methods, reason = "where pictures are kept is no setting of a run")]
     let keep = std::env::var_os("OCP_ROLLUP_SCREENSHOTS").map(PathBuf::from);
     for width in [1280, 390] {
         for scheme in [Scheme::Light, Scheme::Dark] {
