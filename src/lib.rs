@@ -13,6 +13,7 @@ pub mod demo;
 pub mod failpoint;
 pub mod generate;
 pub mod labels;
+pub mod ledger;
 pub mod line_items;
 pub mod lookups;
 pub mod memory;

@@ -8,6 +8,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(flags) => commands::run::run(&flags),
         Command::Plan(flags) => commands::plan::run(&flags),
+        Command::Status(flags) => commands::status::run(&flags),
         Command::Verify(command) => commands::verify::run(&command),
         Command::Convert(command) => commands::convert::run(*command),
         Command::Generate(args) => commands::generate::run(args),

@@ -12,6 +12,7 @@ pub mod plan;
 pub mod postgres;
 pub mod run;
 pub mod shell;
+pub mod status;
 pub mod verify;
 
 use std::path::PathBuf;
@@ -64,6 +65,9 @@ pub enum Command {
     /// Show what `run` would read, replace and leave out.
     #[command(long_about = plan::ABOUT)]
     Plan(Box<plan::PlanFlags>),
+    /// Show which days are done, stale or missing.
+    #[command(long_about = status::ABOUT)]
+    Status(Box<status::StatusFlags>),
     Verify(Box<verify::VerifyCommand>),
     Convert(Box<convert::ConvertCommand>),
     Generate(generate::GenerateArgs),

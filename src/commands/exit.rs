@@ -4,6 +4,7 @@ use super::output::OutputError;
 use super::shell::ManError;
 use crate::demo::DemoError;
 use crate::generate::GenerateError;
+use crate::ledger::LedgerError;
 use crate::lookups::LookupsError;
 use crate::lookups::periods::PeriodError;
 use crate::memory::shares::TooSmall;
@@ -83,7 +84,7 @@ pub fn code(error: &anyhow::Error) -> u8 {
         if let Some(DemoError::Folder { .. } | DemoError::Write { .. }) = cause.downcast_ref() {
             return OUTPUT;
         }
-        if cause.is::<crate::database::DatabaseError>() {
+        if cause.is::<crate::database::DatabaseError>() || cause.is::<LedgerError>() {
             return OUTPUT;
         }
     }

@@ -8,11 +8,12 @@ use postgres::Client;
 use uuid::Uuid;
 
 use super::signals::{Hurry, Signals};
-use super::{exit, logging, output};
+use super::{exit, ledger, logging, output};
 use crate::cli::run::RunFlags;
 use crate::database::{self, Canceller, DatabaseError};
 use crate::decode::row_group::Reading;
-use crate::lookups::{self, periods};
+use crate::ledger::Recorder;
+use crate::lookups::{self, Lookups, periods};
 use crate::memory::limit::Cgroup;
 use crate::memory::shares::{Budget, Shares, TooSmall};
 use crate::memory::watch::{self, Watch};
@@ -119,13 +120,14 @@ pub fn roll_up_watched(
     telemetry.start_over();
     let needs_database =
         settings.sink == SinkTo::Postgres || settings.lookups == LookupsFrom::Postgres;
-    let (client, tenant, periods) = telemetry.timed(Figure::LookupTime, || {
+    let (mut client, lookups, periods) = telemetry.timed(Figure::LookupTime, || {
         let connect = || database::connect(&settings.postgres);
         let mut client = needs_database.then(connect).transpose()?;
-        let tenant = tenant(settings, &mut client)?;
+        let lookups = lookups(settings, &mut client)?;
         let periods = periods::settle(settings, client.as_mut())?;
-        anyhow::Ok((client, tenant, periods))
+        anyhow::Ok((client, lookups, periods))
     })?;
+    let tenant = Tenant::new(&lookups, settings.aggregation)?;
 
     let cgroup = watch::own_cgroup();
     let budget = budget(settings, cgroup.as_ref());
@@ -135,11 +137,13 @@ pub fn roll_up_watched(
     let threads = threads(settings);
     let pool = pool(threads)?;
     let meta = |provider, month| periods.get(&(provider, month)).cloned().unwrap_or_default();
-    let plan = telemetry
+    let mut plan = telemetry
         .timed(Figure::PlanTime, || pool.install(|| discover::plan(settings, store, &meta)))?;
-    telemetry.set_planned(|at| Planned::new(&plan, at));
     periods::require(&plan.units)?;
     summary::warn_of_plan(&plan);
+    let recorder = ledger::begin(settings, client.as_mut(), &lookups, &mut plan)?;
+    drop(lookups);
+    telemetry.set_planned(|at| Planned::new(&plan, at));
     if plan.units.is_empty() {
         return Ok(RolledUp { plan, outcome: None });
     }
@@ -153,7 +157,8 @@ pub fn roll_up_watched(
     let (chunk_rows, adaptive) = chunk_rows(settings, &plan, shares.threads);
     let performance = &settings.performance;
     let spiller = Spiller::new(performance.spill_dir.clone(), performance.force_spill);
-    let sink = ObservedSink::new(open_sink(settings, client, signals)?, telemetry.clone());
+    let sink = open_sink(settings, client, recorder, signals)?;
+    let sink = ObservedSink::new(sink, telemetry.clone());
     let job = Job {
         plan: &plan,
         store,
@@ -179,8 +184,9 @@ pub fn roll_up_watched(
     Ok(RolledUp { plan, outcome: Some(outcome) })
 }
 
-fn tenant(settings: &Settings, client: &mut Option<Client>) -> Result<Tenant> {
-    let lookups = match &settings.lookups {
+/// Loads the lookups, over `client` or a new connection if they are in the database.
+pub fn lookups(settings: &Settings, client: &mut Option<Client>) -> Result<Lookups> {
+    Ok(match &settings.lookups {
         LookupsFrom::Directory(folder) => lookups::csv::load(folder)?,
         LookupsFrom::Postgres => {
             let mut connected = connected(client.take(), settings)?;
@@ -188,13 +194,11 @@ fn tenant(settings: &Settings, client: &mut Option<Client>) -> Result<Tenant> {
             *client = Some(connected);
             lookups
         }
-    };
-    Ok(Tenant::new(&lookups, settings.aggregation)?)
+    })
 }
 
 /// Frees a run that was interrupted from waiting for PostgreSQL.
-fn hurry(client: &Client, settings: &Settings) -> Hurry {
-    let canceller = Canceller::of(client, &settings.postgres);
+fn hurry(canceller: Canceller) -> Hurry {
     Box::new(move || {
         if let Err(error) = canceller.cancel() {
             tracing::debug!("cannot ask PostgreSQL to stop: {error}");
@@ -206,6 +210,7 @@ fn hurry(client: &Client, settings: &Settings) -> Hurry {
 fn open_sink(
     settings: &Settings,
     client: Option<Client>,
+    recorder: Option<Recorder>,
     signals: &Signals,
 ) -> Result<Box<dyn Sink>, SinkError> {
     Ok(match &settings.sink {
@@ -219,16 +224,23 @@ fn open_sink(
         }
         SinkTo::Postgres => {
             let client = connected(client, settings).map_err(PostgresError::from)?;
-            signals.begin_writing(Some(hurry(&client, settings)));
-            let sink = PostgresSink::open(client, &settings.postgres.schema)?;
-            Box::new(sink.interrupted_by(signals.cancelled().clone()))
+            let canceller = Canceller::of(&client, &settings.postgres);
+            signals.begin_writing(Some(hurry(canceller.clone())));
+            let mut sink = PostgresSink::open(client, &settings.postgres.schema)?
+                .interrupted_by(signals.cancelled().clone())
+                .recovering(settings.postgres.clone(), canceller);
+            if let Some(recorder) = recorder {
+                sink = sink.recording(Arc::new(recorder));
+            }
+            Box::new(sink)
         }
     })
 }
 
-/// The connection there is, else a new one.
+/// The connection there is, if it is still one, else a new one.
 fn connected(client: Option<Client>, settings: &Settings) -> Result<Client, DatabaseError> {
-    client.map_or_else(|| database::connect(&settings.postgres), Ok)
+    let alive = client.filter(|client| !client.is_closed());
+    alive.map_or_else(|| database::connect(&settings.postgres), Ok)
 }
 
 /// The memory that a run may use; `cgroup` is this process's own.

@@ -9,6 +9,7 @@ pub mod plan;
 mod progress;
 pub mod run;
 pub mod settings;
+pub mod status;
 pub mod summary;
 pub mod terminal;
 pub mod timeline;

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::settings::keys::{self, Key};
 use crate::settings::{
@@ -60,6 +61,12 @@ pub fn shown(settings: &Settings) -> Vec<(&'static str, String)> {
         add(&keys::DB_SCHEMA, postgres.schema.clone());
         add(&keys::DB_SSLMODE, sslmode(postgres.sslmode).to_owned());
         add(&keys::DB_SSLROOTCERT, file(postgres.sslrootcert.as_deref()));
+        let session = &postgres.session;
+        add(&keys::DB_APPLICATION_NAME, session.application_name.clone());
+        add(&keys::DB_STATEMENT_TIMEOUT, timeout(session.statement_timeout));
+        add(&keys::DB_LOCK_TIMEOUT, timeout(session.lock_timeout));
+        add(&keys::DB_LOCK_WAIT, timeout(Some(session.lock_wait)));
+        add(&keys::DB_RETRY_FOR, timeout(Some(session.retry_for)));
     }
     let aggregation = settings.aggregation;
     add(
@@ -98,6 +105,8 @@ pub fn shown(settings: &Settings) -> Vec<(&'static str, String)> {
     add(&keys::MEMORY_LIMIT, or(performance.memory_limit.as_ref(), "auto"));
     add(&keys::SPILL_DIR, performance.spill_dir.display().to_string());
     add(&keys::ALLOW_EMPTY, switch(settings.allow_empty));
+    add(&keys::INCREMENTAL, switch(settings.incremental));
+    add(&keys::LEDGER, switch(settings.ledger));
     let observe = &settings.observe;
     let form = PROGRESS_FORMS.iter().find(|(_, form)| *form == observe.progress);
     add(&keys::PROGRESS, form.map_or("auto", |(word, _)| word).to_owned());
@@ -147,6 +156,14 @@ fn templates(layout: &Layout) -> String {
     match &layout.daily {
         Some(daily) => format!("{} and {}", layout.hourly.pod_usage, daily.pod_usage),
         None => layout.hourly.pod_usage.clone(),
+    }
+}
+
+fn timeout(time: Option<Duration>) -> String {
+    match time {
+        None => "as the server says".to_owned(),
+        Some(Duration::ZERO) => "off".to_owned(),
+        Some(time) => format!("{}s", time.as_secs_f64()),
     }
 }
 

@@ -58,6 +58,10 @@ pub struct Settings {
     pub aggregation: Aggregation,
     /// Replace a month of a source that has no input by nothing, instead of leaving it alone.
     pub allow_empty: bool,
+    /// Leave out days whose input is what their rows were made of.
+    pub incremental: bool,
+    /// Keep in PostgreSQL what the rows of each day were made of.
+    pub ledger: bool,
     pub observe: Observe,
     pub logging: Logging,
 }
@@ -161,6 +165,34 @@ pub struct Postgres {
     pub schema: String,
     pub sslmode: SslMode,
     pub sslrootcert: Option<PathBuf>,
+    pub session: Session,
+}
+
+/// How the program behaves while it is connected to PostgreSQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// As `pg_stat_activity` shows it.
+    pub application_name: String,
+    /// The most that one statement may take; `None` leaves it to the server, zero is no limit.
+    pub statement_timeout: Option<Duration>,
+    /// The most that a statement may wait for a lock; as for `statement_timeout`.
+    pub lock_timeout: Option<Duration>,
+    /// How long a day waits while another writer has it.
+    pub lock_wait: Duration,
+    /// How long a day that fails in passing is tried again; zero is not at all.
+    pub retry_for: Duration,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Session {
+            application_name: "ocp-rollup".to_owned(),
+            statement_timeout: None,
+            lock_timeout: None,
+            lock_wait: Duration::from_secs(600),
+            retry_for: Duration::from_secs(180),
+        }
+    }
 }
 
 /// libpq's `sslmode`.
