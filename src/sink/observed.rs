@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Sink, SinkError};
+use crate::database::Passing;
 use crate::summary::row::{DayMeta, RowBatch};
 use crate::telemetry::totals::{DayInProgress, Sums};
 use crate::telemetry::{Figure, Telemetry};
@@ -70,5 +71,15 @@ impl Sink for ObservedSink {
     fn finish(self: Box<Self>) -> Result<(), SinkError> {
         let ObservedSink { sink, telemetry, .. } = *self;
         telemetry.timed(Figure::WriteTime, || sink.finish())
+    }
+
+    fn recover(&mut self, failed: SinkError) -> Result<Passing, SinkError> {
+        let started = Instant::now();
+        let recovered = self.sink.recover(failed);
+        self.telemetry.add_time(Figure::RecoverTime, started.elapsed());
+        self.telemetry.add_time(Figure::WriteTime, started.elapsed());
+        let passing = recovered?;
+        self.telemetry.add(Figure::of_redone(passing), 1);
+        Ok(passing)
     }
 }
