@@ -211,6 +211,12 @@ const LAYOUT: &str = r#"(() => {
     ground: luminance(style.backgroundColor), text: luminance(style.color),
     charts: page.querySelectorAll('svg').length, words: page.body.innerText } })()"#;
 
+const PRINT: &str = r#"({
+  wide: [...page.querySelectorAll('table')].filter(e => e.offsetWidth > view.innerWidth)
+    .map(e => e.offsetWidth + ' ' + e.outerHTML.slice(0, 80)),
+  ground: view.getComputedStyle(page.body).backgroundColor })"#;
+
+/// `OCP_ROLLUP_SCREENSHOTS=FOLDER` keeps the pictures.
 #[test]
 fn the_page_can_be_read_wide_and_narrow_light_and_dark() {
     let Some(browser) = Browser::find() else {
@@ -221,7 +227,13 @@ fn the_page_can_be_read_wide_and_narrow_light_and_dark() {
     let (run, folder) = reported(&scene);
     run.done().succeeds();
     let html = html(&folder);
+    #[expect(clippy::disallowed_methods, reason = "where pictures are kept is no setting of a run")]
     let keep = std::env::var_os("OCP_ROLLUP_SCREENSHOTS").map(PathBuf::from);
+    // What is printed on A4, where nothing can be scrolled, is light whatever the screen is.
+    let printed =
+        browser.probe(&html.replace("@media print", "@media screen"), 718, Scheme::Dark, PRINT);
+    assert_eq!(printed["wide"], Value::from(vec![0; 0]), "{printed:#}");
+    assert_eq!(printed["ground"], "rgb(255, 255, 255)", "{printed:#}");
     for width in [1280, 390] {
         for scheme in [Scheme::Light, Scheme::Dark] {
             let found = browser.probe(&html, width, scheme, LAYOUT);
