@@ -10,6 +10,7 @@ pub mod logging;
 pub mod plan;
 pub mod postgres;
 pub mod run;
+pub mod s3;
 pub mod verify;
 
 use std::path::PathBuf;

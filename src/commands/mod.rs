@@ -9,4 +9,5 @@ pub mod output;
 pub mod plan;
 pub mod run;
 pub mod signals;
+pub mod target;
 pub mod verify;

@@ -31,7 +31,7 @@ pub use dates::Month;
 pub use error::SettingsError;
 pub use path_matcher::PathMatcher;
 pub(crate) use path_matcher::account;
-pub use settle::{Settled, settle, settle_database, settle_logging};
+pub use settle::{Settled, settle, settle_database, settle_logging, settle_s3};
 pub use sources::Env;
 pub(crate) use values::bytes;
 
