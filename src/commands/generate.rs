@@ -7,34 +7,25 @@ use super::{exit, output, target};
 use crate::cli::generate::GenerateArgs;
 use crate::generate::{self, GenerateError};
 use crate::settings::load;
-use crate::store::{S3Store, StoreError};
+use crate::store::S3Store;
 
 pub fn run(args: GenerateArgs) -> Result<u8> {
     let store = store(&args)?;
     if store.is_some() && args.lookups.is_none() {
-        output::error("--lookups is needed where --out is no folder: run reads them from one");
-        return Ok(exit::USAGE);
+        return Err(GenerateError::Option {
+            option: "--lookups",
+            value: "none".to_owned(),
+            must_be: "a folder where --out is none: run reads lookups from one",
+        }
+        .into());
     }
     let plan = args.into();
-    let done = match &store {
-        None => generate::run(&plan),
-        Some(store) => generate::run_to_store(&plan, store),
+    let summary = match &store {
+        None => generate::run(&plan)?,
+        Some(store) => generate::run_to_store(&plan, store)?,
     };
-    match done {
-        Ok(summary) => {
-            output::print(format_args!("{summary}\n"))?;
-            Ok(exit::DONE)
-        }
-        Err(error) => {
-            let code = match &error {
-                GenerateError::Store(StoreError::Interrupted) => exit::INTERRUPTED,
-                error if error.is_usage() => exit::USAGE,
-                _ => exit::OUTPUT,
-            };
-            output::error(format_args!("{:#}", anyhow::Error::new(error)));
-            Ok(code)
-        }
-    }
+    output::print(format_args!("{summary}\n"))?;
+    Ok(exit::DONE)
 }
 
 /// The object store that the tree goes to, if it goes to one. Signals are heeded then, so that no

@@ -154,5 +154,5 @@ fn a_synthetic_tree_goes_straight_into_the_store() {
     command.args(["generate", "--out", &uri]);
     let output = on(&server.url(), command);
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("--lookups is needed"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--lookups none: must be a folder"));
 }
