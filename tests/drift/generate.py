@@ -391,20 +391,19 @@ def refusals():
            "column node: the type is FIXED_LEN_BYTE_ARRAY")
     refuse("fixed_bytes_as_text", instead("node", [b"1234"] * rows, pa.binary(4)),
            node + "FIXED_LEN_BYTE_ARRAY, which cannot be read as text")
-    refuse("list_as_text", instead("node", [["a"]] * rows), "has no column node, which is needed")
-    refuse("struct_as_text", instead("node", [{"a": "b"}] * rows), "has no column node, which is needed")
-    refuse("list_as_labels", instead("pod_labels", [["a"]] * rows),
-           "column pod_labels: the type is nested, which cannot be read as text")
+    nested = "the type is nested, which cannot be read as "
+    refuse("list_as_text", instead("node", [["a"]] * rows), f"column node: {nested}text")
+    refuse("struct_as_text", instead("node", [{"a": "b"}] * rows), f"column node: {nested}text")
+    refuse("list_as_labels", instead("pod_labels", [["a"]] * rows), f"column pod_labels: {nested}text")
     refuse("map_as_labels", instead("pod_labels", [[("a", "b")]] * rows, pa.map_(pa.string(), pa.string())),
-           "column pod_labels: the type is nested, which cannot be read as text")
+           f"column pod_labels: {nested}text")
     number = "pod_usage_cpu_core_seconds"
     cannot = "which cannot be read as a number"
     refuse("text_as_number", instead(number, ["1.5"] * rows), f"column {number}: the type is BYTE_ARRAY String, {cannot}")
     refuse("flag_as_number", instead(number, [True] * rows), f"column {number}: the type is BOOLEAN, {cannot}")
     refuse("half_as_number", instead(number, [1.0] * rows, pa.float16()), cannot)
     refuse("day_as_number", instead(number, [dt.date(2025, 1, 1)] * rows), cannot)
-    refuse("struct_as_number", instead(number, [{"a": 1.0}] * rows),
-           f"column {number}: the type is nested, which cannot be read as a number")
+    refuse("struct_as_number", instead(number, [{"a": 1.0}] * rows), f"column {number}: {nested}a number")
     time, no_time = "interval_start", "which cannot be read as a date and time"
     refuse("bare_integer_as_time", instead(time, [1759276800] * rows), f"column {time}: the type is INT64, {no_time}")
     refuse("number_as_time", instead(time, [1.5] * rows), f"column {time}: the type is DOUBLE, {no_time}")
