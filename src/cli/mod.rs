@@ -11,6 +11,7 @@ pub mod observe;
 pub mod plan;
 pub mod postgres;
 pub mod run;
+pub mod s3;
 pub mod shell;
 pub mod status;
 pub mod verify;

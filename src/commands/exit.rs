@@ -79,7 +79,11 @@ pub fn code(error: &anyhow::Error) -> u8 {
             };
         }
         if let Some(error) = cause.downcast_ref::<GenerateError>() {
-            return if error.is_usage() { USAGE } else { OUTPUT };
+            return match error {
+                GenerateError::Store(StoreError::Interrupted) => INTERRUPTED,
+                error if error.is_usage() => USAGE,
+                _ => OUTPUT,
+            };
         }
         if let Some(DemoError::Folder { .. } | DemoError::Write { .. }) = cause.downcast_ref() {
             return OUTPUT;

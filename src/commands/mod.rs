@@ -12,4 +12,5 @@ pub mod run;
 pub mod shell;
 pub mod signals;
 pub mod status;
+pub mod target;
 pub mod verify;
