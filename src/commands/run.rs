@@ -167,11 +167,11 @@ fn open_sink(
 ) -> Result<Box<dyn Sink>, SinkError> {
     Ok(match &settings.sink {
         SinkTo::Csv(path) => {
-            signals.begin_writing(None);
+            signals.begin_writing(Some(Box::new(|| {})));
             Box::new(CsvSink::create(path)?)
         }
         SinkTo::Parquet(path) => {
-            signals.begin_writing(None);
+            signals.begin_writing(Some(Box::new(|| {})));
             Box::new(ParquetSink::create(path)?)
         }
         SinkTo::Postgres => {

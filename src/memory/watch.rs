@@ -9,7 +9,8 @@ use super::usage;
 /// A reader of the figures that matter.
 #[derive(Debug)]
 pub struct Watch {
-    cgroup: Option<Cgroup>,
+    /// With its limit in bytes; the host's memory if it has none.
+    cgroup: Option<(Cgroup, u64)>,
 }
 
 /// Memory in use, in bytes.
@@ -17,19 +18,25 @@ pub struct Watch {
 pub struct InUse {
     /// Of this process.
     pub own: u64,
-    /// Of the other processes of the cgroup, caches not counted: the kernel takes those back.
-    pub others: u64,
+    /// What the other processes of the cgroup leave of its limit to this one, caches not counted:
+    /// the kernel takes those back.
+    pub left: u64,
 }
 
 impl Watch {
     pub fn new(cgroup: Option<Cgroup>) -> Self {
-        Watch { cgroup }
+        let host = usage::host();
+        let limit = |cgroup: &Cgroup| cgroup.limit(&read_file).unwrap_or(host).min(host);
+        Watch { cgroup: cgroup.map(|cgroup| (cgroup.clone(), limit(&cgroup))) }
     }
 
     pub fn sample(&self) -> InUse {
         let own = usage::anonymous().unwrap_or(0);
-        let all = self.cgroup.as_ref().and_then(anonymous_of).unwrap_or(0);
-        InUse { own, others: all.saturating_sub(own) }
+        let left = self.cgroup.as_ref().and_then(|(cgroup, limit)| {
+            let others = anonymous_of(cgroup)?.saturating_sub(own);
+            Some(limit.saturating_sub(others))
+        });
+        InUse { own, left: left.unwrap_or(u64::MAX) }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
+use super::Shared;
 use super::error::RunError;
 use super::finish::FinishedDay;
 use crate::memory::heap::Heap;
@@ -56,15 +57,15 @@ impl Progress {
     }
 }
 
-/// Takes `units` days, whatever order they come in; ends early when `stopped`.
+/// Takes `units` days, whatever order they come in; ends early when the run is stopped.
 pub fn write(
     days: &Receiver<(usize, FinishedDay)>,
     mut sink: Box<dyn Sink>,
     units: usize,
-    progress: &Progress,
+    shared: &Shared<'_>,
     heap: &Heap,
-    stopped: &dyn Fn() -> bool,
 ) -> Result<Written, RunError> {
+    let stopped = || shared.is_stopped();
     let mut written = Written::default();
     let mut early = BTreeMap::new();
     for (unit, day) in days {
@@ -74,6 +75,7 @@ pub fn write(
                 return Ok(written);
             }
             let started = Instant::now();
+            let _working = shared.activity.working();
             match day {
                 FinishedDay::InMemory(rows, bytes) => {
                     sink.begin_day(&rows.day)?;
@@ -82,7 +84,9 @@ pub fn write(
                     drop(rows);
                     heap.change(bytes, 0);
                 }
-                FinishedDay::OnDisk(mut runs) => {
+                FinishedDay::OnDisk(runs, bytes) => {
+                    let mut runs = runs.merge()?;
+                    let _held = heap.hold(runs.heap_bytes());
                     sink.begin_day(runs.day())?;
                     while let Some(rows) = runs.next_batch()? {
                         if stopped() {
@@ -91,15 +95,17 @@ pub fn write(
                         sink.write(&rows)?;
                         written.count(&rows);
                     }
+                    heap.change(bytes, 0);
                 }
             }
             sink.end_day()?;
             written.days += 1;
             written.time += started.elapsed();
-            progress.advance();
+            shared.progress.advance();
         }
     }
-    if written.days == units && !stopped() {
+    // With all days in it, the output is complete: a signal that comes now changes nothing.
+    if written.days == units {
         let started = Instant::now();
         sink.finish()?;
         written.finished = true;

@@ -106,7 +106,8 @@ fn check_offsets(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowGroup {
     pub rows: usize,
-    /// Compressed bytes of the columns that are read.
+    /// Columns that are read, and their compressed bytes.
+    pub columns: u64,
     pub bytes: u64,
     /// Bytes that a task needs to decode it: a page and a dictionary of each column.
     pub decode_bytes: u64,
@@ -128,6 +129,7 @@ impl RowGroup {
         let uncompressed = |size: i64| (size.max(0) as u64).min(2 * PAGE);
         RowGroup {
             rows: group.num_rows() as usize,
+            columns: leaves.len() as u64,
             bytes: chunks().map(|chunk| chunk.byte_range().1).sum(),
             decode_bytes: chunks().map(|chunk| uncompressed(chunk.uncompressed_size())).sum(),
             promised_days: promised_days(group, columns),
