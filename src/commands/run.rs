@@ -15,7 +15,7 @@ use crate::lookups::{self, periods};
 use crate::memory::limit::Cgroup;
 use crate::memory::shares::{Budget, Shares, TooSmall};
 use crate::memory::watch::{self, Watch};
-use crate::memory::{limit, usage};
+use crate::memory::{allocator, limit, usage};
 use crate::pipeline::{self, Job, Outcome};
 use crate::plan::{Plan, PlanError, chunks, discover};
 use crate::report::summary::{self, Summary};
@@ -29,10 +29,14 @@ use crate::store::{Store, StoreError};
 use crate::summary::finish::Tenant;
 
 pub fn run(flags: &RunFlags) -> Result<u8> {
+    let unsettled = allocator::settle();
     let config = load::config(&flags.config)?;
     let settled = settings::settle(flags, &load::env, config.as_ref(), load::today())?;
     logging::start(&settled.settings.logging);
     settled.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    if let Some(error) = unsettled {
+        tracing::debug!("the allocator stays as it is: {error}");
+    }
     let mut settings = settled.settings;
     settings.performance.force_spill = flags.force_spill;
     let signals = Signals::listen()?;

@@ -26,6 +26,9 @@ impl Drop for Watched<'_> {
     }
 }
 
+/// With so much heap chunks need not be smaller, whatever others take.
+const PLENTY: u64 = 1024 * 1024 * 1024;
+
 /// Holds the controller of chunks, and lets what it says be felt.
 pub struct Pressure<'a> {
     watch: &'a Watch,
@@ -80,9 +83,14 @@ impl<'a> Pressure<'a> {
     fn look(&self, heap: &Heap, permits: &Permits, spill_early: &dyn Fn(bool)) {
         let in_use = self.watch.sample();
         let limit = self.budget.limit.bytes.min(in_use.left);
-        heap.set_limit(self.shares.heap_without(self.budget.limit.bytes - limit));
+        let taken = self.budget.limit.bytes - limit;
+        // Two figures of the kernel that were not taken at once differ by a little.
+        let taken = if taken < self.budget.limit.bytes / 16 { 0 } else { taken };
+        let left = self.shares.heap_without(taken);
+        heap.set_limit(left);
         let mut controller = self.controller();
-        if controller.observe(in_use.own, limit) {
+        let fitted = controller.fit(left, self.shares.heap.min(PLENTY));
+        if controller.observe(in_use.own, limit) | fitted {
             permits.resize(self.shares.in_flight.min(limit / 10));
             spill_early(controller.is_spilling());
             tracing::debug!(

@@ -25,6 +25,10 @@ use crate::summary::unallocated::NodeUses;
 /// What a part takes while it is finished, in terms of its bytes on disk before compression.
 const GROWTH: u64 = 6;
 
+/// More runs than this are merged before they are read by parts, and so many at once.
+const FEW: usize = 16;
+const AT_ONCE: usize = 64;
+
 /// A day whose states are on disk.
 pub struct SpilledDay<'a> {
     finisher: &'a Finisher<'a>,
@@ -61,6 +65,8 @@ impl<'a> SpilledDay<'a> {
     ) -> Result<Self, DayError> {
         let owners = unit.owners.unwrap_or_else(|| finisher.kind.empty());
         let limit = finisher.heap.limit();
+        // More than a quarter if that is free now.
+        let free = (limit.saturating_sub(finisher.heap.used()) / 2).max(limit / 4);
         check_owners(owners.heap_bytes() as u64, limit, &finisher.shares)?;
         Ok(SpilledDay {
             finisher,
@@ -69,7 +75,7 @@ impl<'a> SpilledDay<'a> {
             owners,
             most: finisher
                 .spiller
-                .part_bytes(limit / 4 / finisher.shares.threads.max(1) as u64 / GROWTH),
+                .part_bytes(free / finisher.shares.threads.max(1) as u64 / GROWTH),
             done: Mutex::default(),
         })
     }
@@ -79,6 +85,13 @@ impl<'a> SpilledDay<'a> {
     /// # Errors
     /// The temporary file fails, or the run was stopped.
     pub fn finish(mut self) -> Result<(RunsOfDay, DayCounts), DayError> {
+        let Spilled { pods, capacity, places, claims } = std::mem::take(&mut self.spilled);
+        self.spilled = Spilled {
+            pods: self.merged(pods)?,
+            capacity: self.merged(capacity)?,
+            places: self.merged(places)?,
+            claims: self.merged(claims)?,
+        };
         let cluster = self.cluster()?;
         let pods = Spread::of(&self.spilled.pods);
         let nodes = pods.cut(ALL, self.most, NODE_STEP);
@@ -100,6 +113,23 @@ impl<'a> SpilledDay<'a> {
         let at_once = finisher.spiller.runs_at_once(RunsOfDay::at_once(room));
         runs.reduce(at_once, finisher.spiller, || finisher.go_on())?;
         Ok((runs, counts))
+    }
+
+    /// The same records in few runs: each part that is read costs a block of every run.
+    fn merged(&self, mut runs: Vec<SortedRun>) -> Result<Vec<SortedRun>, DayError> {
+        let (finisher, spiller) = (self.finisher, self.finisher.spiller);
+        let at_once = spiller.runs_at_once(AT_ONCE);
+        while runs.len() > spiller.runs_at_once(FEW) {
+            runs = runs
+                .par_chunks(at_once)
+                .map(|runs| {
+                    let bytes = runs.len() as u64 * sorted::RUN_BYTES;
+                    let _reserved = finisher.heap.reserve_or_go_on(bytes);
+                    SortedRun::merge(spiller.file()?, runs, || finisher.go_on())
+                })
+                .collect::<Result<_, DayError>>()?;
+        }
+        Ok(runs)
     }
 
     fn each(

@@ -1,6 +1,8 @@
 //! Records in the order of a hash, in compressed blocks: any range of hashes can be read back
 //! without the rest.
 
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -16,6 +18,9 @@ pub const ALL: Hashes = 0..1 << 32;
 /// Bytes of a block before compression, unless one record is larger. A range that is read costs
 /// about one block of each run more than it holds.
 const BLOCK: usize = 16 * 1024;
+
+/// What merging runs holds of each, compressed and not.
+pub const RUN_BYTES: u64 = 2 * BLOCK as u64;
 
 /// Sorted records on disk.
 #[derive(Debug)]
@@ -33,29 +38,53 @@ impl SortedRun {
         order: &[(u32, u32)],
         mut encode: impl FnMut(usize, &mut Vec<u8>),
     ) -> Result<Self, SpillError> {
-        let mut blocks = Vec::new();
-        let mut raw = Vec::with_capacity(BLOCK + 1024);
-        let mut first = 0;
+        let mut writer = Writer::new(file.clone());
         for &(hash, index) in order {
-            if raw.is_empty() {
-                first = hash;
-            }
-            let start = raw.len();
-            raw.extend(hash.to_le_bytes());
-            raw.extend([0; 4]);
-            encode(index as usize, &mut raw);
-            let length = (raw.len() - start - 8) as u32;
-            raw[start + 4..start + 8].copy_from_slice(&length.to_le_bytes());
-            if raw.len() >= BLOCK {
-                blocks.push((first, file.write(&raw)?));
-                raw.clear();
+            writer.put(hash, |raw| {
+                raw.extend(hash.to_le_bytes());
+                let start = raw.len();
+                raw.extend([0; 4]);
+                encode(index as usize, raw);
+                let length = (raw.len() - start - 4) as u32;
+                raw[start..start + 4].copy_from_slice(&length.to_le_bytes());
+            })?;
+        }
+        writer.finish()
+    }
+
+    /// Writes the records of several runs as one.
+    ///
+    /// # Errors
+    /// The files fail, or `go_on` does.
+    pub fn merge<E: From<SpillError>>(
+        file: Arc<SpillFile>,
+        runs: &[SortedRun],
+        go_on: impl Fn() -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let mut writer = Writer::new(file);
+        let mut readers = BinaryHeap::new();
+        for run in runs {
+            let reader = Reader { run, next: 0, raw: Vec::new(), at: 0, hash: 0, end: 0 };
+            readers.extend(reader.advanced()?);
+        }
+        while let Some(mut least) = readers.pop() {
+            go_on()?;
+            // Records of a run often follow each other.
+            let next = readers.peek().map_or(u32::MAX, |reader| reader.hash);
+            loop {
+                let record = &least.raw[least.at..least.end];
+                writer.put(least.hash, |raw| raw.extend(record))?;
+                match least.advanced()? {
+                    Some(reader) => least = reader,
+                    None => break,
+                }
+                if least.hash > next {
+                    readers.push(least);
+                    break;
+                }
             }
         }
-        if !raw.is_empty() {
-            blocks.push((first, file.write(&raw)?));
-        }
-        blocks.shrink_to_fit();
-        Ok(SortedRun { file: file.clone(), blocks })
+        Ok(writer.finish()?)
     }
 
     /// The blocks that can hold a record of `hashes`.
@@ -70,6 +99,106 @@ impl SortedRun {
     pub fn heap_bytes(&self) -> usize {
         self.blocks.capacity() * size_of::<(u32, Block)>()
     }
+}
+
+/// Packs records into blocks.
+struct Writer {
+    run: SortedRun,
+    raw: Vec<u8>,
+    /// Of the first record in `raw`.
+    first: u32,
+}
+
+impl Writer {
+    fn new(file: Arc<SpillFile>) -> Self {
+        let run = SortedRun { file, blocks: Vec::new() };
+        Writer { run, raw: Vec::with_capacity(BLOCK + 1024), first: 0 }
+    }
+
+    /// Appends what `put` does: a record with its hash and length before it.
+    fn put(&mut self, hash: u32, put: impl FnOnce(&mut Vec<u8>)) -> Result<(), SpillError> {
+        if self.raw.is_empty() {
+            self.first = hash;
+        }
+        put(&mut self.raw);
+        if self.raw.len() >= BLOCK { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), SpillError> {
+        if !self.raw.is_empty() {
+            self.run.blocks.push((self.first, self.run.file.write(&self.raw)?));
+            self.raw.clear();
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<SortedRun, SpillError> {
+        self.flush()?;
+        self.run.blocks.shrink_to_fit();
+        Ok(self.run)
+    }
+}
+
+/// Reads one run from its first record to its last.
+struct Reader<'r> {
+    run: &'r SortedRun,
+    /// The block after the one in `raw`.
+    next: usize,
+    raw: Vec<u8>,
+    /// Where the record at hand begins and ends, hash and length included.
+    at: usize,
+    end: usize,
+    hash: u32,
+}
+
+impl Reader<'_> {
+    /// At the next record; `None` after the last.
+    fn advanced(mut self) -> Result<Option<Self>, SpillError> {
+        self.at = self.end;
+        if self.at == self.raw.len() {
+            let Some(&(_, block)) = self.run.blocks.get(self.next) else {
+                return Ok(None);
+            };
+            self.raw = self.run.file.read(block)?;
+            (self.next, self.at) = (self.next + 1, 0);
+        }
+        let mut cursor = Cursor::new(&self.raw[self.at..]);
+        match record(&mut cursor) {
+            Ok((hash, _)) => {
+                (self.hash, self.end) = (hash, self.raw.len() - cursor.left());
+                Ok(Some(self))
+            }
+            Err(Malformed) => Err(self.run.file.damaged()),
+        }
+    }
+}
+
+/// The least hash first out of a max-heap.
+impl Ord for Reader<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.hash.cmp(&self.hash)
+    }
+}
+
+impl PartialOrd for Reader<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Reader<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Reader<'_> {}
+
+/// The next record with its hash.
+fn record<'a>(cursor: &mut Cursor<'a>) -> Result<(u32, &'a [u8]), Malformed> {
+    let hash = u32::from_le_bytes(cursor.array()?);
+    let length = u32::from_le_bytes(cursor.array()?);
+    Ok((hash, cursor.take(length as usize)?))
 }
 
 /// Gives every record of `hashes` in any of the runs to `take`.
@@ -90,9 +219,7 @@ pub fn each<E: From<SpillError>>(
         let mut cursor = Cursor::new(&raw);
         let mut records = || -> Result<(), Malformed> {
             while !cursor.is_at_end() {
-                let hash = u32::from_le_bytes(cursor.array()?);
-                let length = u32::from_le_bytes(cursor.array()?);
-                let record = cursor.take(length as usize)?;
+                let (hash, record) = record(&mut cursor)?;
                 if hashes.contains(&u64::from(hash)) {
                     take(Cursor::new(record))?;
                 }
@@ -170,6 +297,7 @@ mod tests {
             most in 1u64..100_000,
             step in prop_oneof![Just(1u64), Just(1 << 16)],
             padding in 0usize..600,
+            merged: bool,
         ) {
             let folder = tempfile::tempdir().unwrap();
             let file = Arc::new(SpillFile::create(folder.path(), Arc::default()).unwrap());
@@ -186,6 +314,10 @@ mod tests {
                     out.resize(out.len() + padding, 7);
                 });
                 runs.push(run.unwrap());
+            }
+            if merged {
+                let all = SortedRun::merge::<SpillError>(file, &runs, || Ok(())).unwrap();
+                runs = vec![all];
             }
             let parts = Spread::of(&runs).cut(ALL, most, step);
             prop_assert_eq!(parts[0].hashes.start, 0);
