@@ -18,8 +18,9 @@ pub struct Watch {
 pub struct InUse {
     /// Of this process.
     pub own: u64,
-    /// What the other processes of the cgroup leave of its limit to this one, caches not counted:
-    /// the kernel takes those back.
+    /// Of the other processes of the cgroup, caches not counted: the kernel takes those back.
+    pub others: u64,
+    /// What they leave of its limit to this process.
     pub left: u64,
 }
 
@@ -32,11 +33,12 @@ impl Watch {
 
     pub fn sample(&self) -> InUse {
         let own = usage::anonymous().unwrap_or(0);
-        let left = self.cgroup.as_ref().and_then(|(cgroup, limit)| {
+        let of_cgroup = self.cgroup.as_ref().and_then(|(cgroup, limit)| {
             let others = anonymous_of(cgroup)?.saturating_sub(own);
-            Some(limit.saturating_sub(others))
+            Some((others, limit.saturating_sub(others)))
         });
-        InUse { own, left: left.unwrap_or(u64::MAX) }
+        let (others, left) = of_cgroup.unwrap_or((0, u64::MAX));
+        InUse { own, others, left }
     }
 }
 

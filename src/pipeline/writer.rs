@@ -9,10 +9,11 @@ use crossbeam_channel::Receiver;
 use super::Shared;
 use super::error::RunError;
 use super::finish::FinishedDay;
+use crate::database::Passing;
+use crate::ledger::Rows;
 use crate::memory::heap::Heap;
 use crate::memory::permits::LOOK_UP;
 use crate::sink::Sink;
-use crate::summary::row::{RowBatch, RowKind};
 
 /// What went into the sink.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Written {
     pub storage_rows: u64,
     pub unallocated_rows: u64,
     pub time: Duration,
+    /// How often a day was done again, by why.
+    pub redone: BTreeMap<Passing, u64>,
     /// Whether the sink has all days and was told so.
     pub finished: bool,
 }
@@ -76,29 +79,20 @@ pub fn write(
             }
             let started = Instant::now();
             let _working = shared.activity.working();
-            match day {
-                FinishedDay::InMemory(rows, bytes) => {
-                    sink.begin_day(&rows.day)?;
-                    sink.write(&rows)?;
-                    written.count(&rows);
-                    drop(rows);
-                    heap.change(bytes, 0);
-                }
-                FinishedDay::OnDisk(runs, bytes) => {
-                    let mut runs = runs.merge()?;
-                    let _held = heap.hold(runs.heap_bytes());
-                    sink.begin_day(runs.day())?;
-                    while let Some(rows) = runs.next_batch()? {
-                        if stopped() {
-                            return Ok(written);
-                        }
-                        sink.write(&rows)?;
-                        written.count(&rows);
+            let rows = loop {
+                match put(&mut *sink, &day, heap, &stopped) {
+                    Ok(Some(rows)) => break rows,
+                    Ok(None) => return Ok(written),
+                    Err(RunError::Sink(failed)) => {
+                        *written.redone.entry(sink.recover(failed)?).or_default() += 1;
                     }
-                    heap.change(bytes, 0);
+                    Err(error) => return Err(error),
                 }
-            }
-            sink.end_day()?;
+            };
+            let (FinishedDay::InMemory(_, bytes) | FinishedDay::OnDisk(_, bytes)) = day;
+            drop(day);
+            heap.change(bytes, 0);
+            written.add(rows);
             written.days += 1;
             written.time += started.elapsed();
             shared.progress.advance();
@@ -114,14 +108,42 @@ pub fn write(
     Ok(written)
 }
 
-impl Written {
-    fn count(&mut self, rows: &RowBatch) {
-        for row in &rows.rows {
-            *match row.kind {
-                RowKind::Pod => &mut self.pod_rows,
-                RowKind::Storage => &mut self.storage_rows,
-                RowKind::Unallocated => &mut self.unallocated_rows,
-            } += 1;
+/// Puts a whole day into the sink, from its first row on, and counts its rows; `None` if `stopped`
+/// on the way.
+fn put(
+    sink: &mut dyn Sink,
+    day: &FinishedDay,
+    heap: &Heap,
+    stopped: &dyn Fn() -> bool,
+) -> Result<Option<Rows>, RunError> {
+    let mut count = Rows::default();
+    match day {
+        FinishedDay::InMemory(rows, _) => {
+            sink.begin_day(&rows.day)?;
+            sink.write(rows)?;
+            count.count(rows);
         }
+        FinishedDay::OnDisk(runs, _) => {
+            let mut runs = runs.merge()?;
+            let _held = heap.hold(runs.heap_bytes());
+            sink.begin_day(runs.day())?;
+            while let Some(rows) = runs.next_batch()? {
+                if stopped() {
+                    return Ok(None);
+                }
+                sink.write(&rows)?;
+                count.count(&rows);
+            }
+        }
+    }
+    sink.end_day()?;
+    Ok(Some(count))
+}
+
+impl Written {
+    fn add(&mut self, rows: Rows) {
+        self.pod_rows += rows.pod;
+        self.storage_rows += rows.storage;
+        self.unallocated_rows += rows.unallocated;
     }
 }

@@ -13,7 +13,7 @@ use crate::summary::order::{ORDERED_TEXTS, SortKey, ordered_texts};
 use crate::summary::row::{DayMeta, Measures, RowBatch, RowKind, SummaryRow, TextId};
 
 /// Rows in the order of the day, on disk.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Run {
     file: Arc<SpillFile>,
     blocks: Vec<Block>,
@@ -263,12 +263,12 @@ impl RunsOfDay {
         Ok(())
     }
 
-    /// Opens all runs.
+    /// Opens all runs at their first rows.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn merge(self) -> Result<MergedRuns, SpillError> {
-        MergedRuns::open(self.day, self.runs, self.seed)
+    pub fn merge(&self) -> Result<MergedRuns, SpillError> {
+        MergedRuns::open(self.day.clone(), self.runs.clone(), self.seed)
     }
 }
 
