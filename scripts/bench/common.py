@@ -57,6 +57,10 @@ def patterns_file(args):
     return os.path.join(args.source, "lookups/cost_category_namespace.csv")
 
 
+def nodes_file(args):
+    return os.path.join(args.source, "lookups/nodes.csv")
+
+
 def patterns(args):
     """LIKE pattern of namespaces and category id, one for each line of the lookup."""
     with open(patterns_file(args), newline="") as file:

@@ -15,19 +15,31 @@ import tempfile
 import time
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
-ALL_KINDS = "ocp-rollup, all kinds"
-OURS = "ocp-rollup"
-PANDAS = "pandas"
-# Name, script, package.
+
+
+class Contender(NamedTuple):
+    name: str
+    # None: ocp-rollup itself.
+    script: str | None
+    package: str | None
+    # The rows it makes: those of pods, or all kinds (storage and unallocated too). Shares are of ocp-rollup
+    # making the same kinds.
+    kinds: str = "pods"
+
+
+OURS = [Contender("ocp-rollup", None, None), Contender("ocp-rollup, all kinds", None, None, "all")]
 PEERS = [
-    ("DuckDB tuned", "duckdb_tuned.py", "duckdb"),
-    ("DuckDB naive", "duckdb_naive.py", "duckdb"),
-    ("Polars streaming", "polars_streaming.py", "polars"),
-    ("DataFusion", "datafusion_tuned.py", "datafusion"),
-    ("chdb", "chdb_tuned.py", "chdb"),
+    Contender("DuckDB tuned", "duckdb_tuned.py", "duckdb"),
+    Contender("DuckDB tuned, all kinds", "duckdb_all.py", "duckdb", "all"),
+    Contender("DuckDB naive", "duckdb_naive.py", "duckdb"),
+    Contender("Polars streaming", "polars_streaming.py", "polars"),
+    Contender("DataFusion", "datafusion_tuned.py", "datafusion"),
+    Contender("chdb", "chdb_tuned.py", "chdb"),
 ]
+PANDAS = Contender("pandas", "pandas_plain.py", "pandas")
 
 
 def arguments():
@@ -76,10 +88,10 @@ class Bench:
             below = Path("data/parquet") / tree.org / "OCP" / kind
             (self.pods_only / below).symlink_to((tree.root / below).resolve())
 
-    def command(self, name, script, last, out):
+    def command(self, contender, last, out):
         tree = self.tree
-        if script is None:
-            source = tree.root if name == ALL_KINDS else self.pods_only
+        if contender.script is None:
+            source = tree.root if contender.kinds == "all" else self.pods_only
             return [
                 self.args.bin, "run", "--source", source, "--org-id", tree.org, "--provider-uuid", tree.provider,
                 "--cluster-id", "c", "--cluster-alias", "c", "--from", tree.first, "--to", last,
@@ -87,15 +99,15 @@ class Bench:
                 "--log-level", "warn",
             ]  # fmt: skip
         return [
-            sys.executable, HERE / script, "--source", tree.root, "--org", tree.org, "--provider", tree.provider,
+            sys.executable, HERE / contender.script, "--source", tree.root, "--org", tree.org, "--provider", tree.provider,
             "--start", tree.first, "--end", last + timedelta(days=1), "--threads", self.args.threads, "--out", out,
         ]  # fmt: skip
 
-    def run(self, name, script, last):
+    def run(self, contender, last):
         """Wall and CPU in seconds, peak of the resident set in MiB."""
-        out = self.scratch / (re.sub(r"\W+", "-", name) + ".parquet")
+        out = self.scratch / (re.sub(r"\W+", "-", contender.name) + ".parquet")
         out.unlink(missing_ok=True)
-        command = [str(word) for word in self.command(name, script, last, out)]
+        command = [str(word) for word in self.command(contender, last, out)]
         # Settings of this shell are not those of the comparison.
         env = {k: v for k, v in os.environ.items() if not k.startswith(("OCP_ROLLUP_", "OCP_"))}
         with open(self.scratch / "log", "w+") as log:
@@ -107,32 +119,37 @@ class Bench:
             child.returncode = os.waitstatus_to_exitcode(status)
             if child.returncode != 0:
                 log.seek(0)
-                sys.exit(f"error: {name} failed with {child.returncode}: {' '.join(command)}\n{log.read()[-4000:]}")
+                sys.exit(f"error: {contender.name} failed with {child.returncode}: {' '.join(command)}\n{log.read()[-4000:]}")
         cpu = used.ru_utime + used.ru_stime
         return {"wall_s": round(wall, 3), "cpu_s": round(cpu, 3), "rss_mib": round(used.ru_maxrss / 1024, 1)}, out
 
     def alternate(self, contenders, last):
         """Runs each in turn, as often as asked for; rows are checked in the first round."""
-        runs = {name: [] for name, _ in contenders}
-        checks = {}
-        ours = None
+        runs = {contender: [] for contender in contenders}
+        checks, first = {}, {}
         for round_ in range(self.args.runs):
             # Another one goes first in every round.
-            turn = contenders if round_ == 0 else contenders[round_ % len(contenders):] + contenders[: round_ % len(contenders)]
-            for name, script in turn:
-                used, out = self.run(name, script, last)
-                runs[name].append(used)
-                print(f"  {round_ + 1}  {name:24} {used['cpu_s']:8.2f} CPU s {used['wall_s']:8.2f} s {used['rss_mib']:8.0f} MiB", file=sys.stderr)
-                if round_ > 0:
-                    continue
-                ours = ours or out
-                checks[name] = apart("check.py", ours, out)
-                if "different" in checks[name]:
-                    sys.exit(
-                        f"error: {name} makes other rows than {contenders[0][0]}: {checks[name]['different']}; "
-                        f"both are in {self.scratch}"
-                    )
-        return [{"name": name, **medians(runs[name]), "check": checks[name], "runs": runs[name]} for name, _ in contenders]
+            at = round_ % len(contenders)
+            for contender in contenders[at:] + contenders[:at]:
+                used, out = self.run(contender, last)
+                runs[contender].append(used)
+                print(
+                    f"  {round_ + 1}  {contender.name:24} {used['cpu_s']:8.2f} CPU s {used['wall_s']:8.2f} s "
+                    f"{used['rss_mib']:8.0f} MiB",
+                    file=sys.stderr,
+                )
+                if round_ == 0:
+                    ours = first.setdefault(contender.kinds, out)
+                    checks[contender] = check = apart("check.py", contender.kinds, ours, out)
+                    if "different" in check:
+                        sys.exit(
+                            f"error: {contender.name} makes other rows than ocp-rollup: {check['different']}; "
+                            f"both are in {self.scratch}"
+                        )
+        return [
+            {"name": c.name, "kinds": c.kinds, **medians(runs[c]), "check": checks[c], "runs": runs[c]}
+            for c in contenders
+        ]
 
 
 def medians(runs):
@@ -153,13 +170,15 @@ def version(package):
         return None
 
 
-def table(results, ours):
-    """Medians, and what share ocp-rollup takes of each."""
+def table(results):
+    """Medians, and what share ocp-rollup takes of each peer's that makes the same kinds of rows."""
     lines = [f"{'':24} {'CPU s':>8} {'wall s':>8} {'MiB':>8}   ocp-rollup: CPU   wall  memory"]
+    ours = {}
     for result in results:
         line = f"{result['name']:24} {result['cpu_s']:8.2f} {result['wall_s']:8.2f} {result['rss_mib']:8.0f}"
-        if result is not ours:
-            share = [ours[unit] / result[unit] for unit in ("cpu_s", "wall_s", "rss_mib")]
+        base = ours.setdefault(result["kinds"], result)
+        if result is not base:
+            share = [base[unit] / result[unit] for unit in ("cpu_s", "wall_s", "rss_mib")]
             line += "            " + " ".join(f"{s:6.2f}" for s in share)
         lines.append(line)
     return "\n".join(lines)
@@ -169,12 +188,11 @@ def main():
     args = arguments()
     tree = Tree(args.data)
     wanted = [word.strip().lower() for word in args.only.split(",") if word.strip()]
-    asked = [peer for peer in PEERS if not wanted or any(word in peer[0].lower() for word in wanted)]
-    missing = sorted({package for _, _, package in asked if version(package) is None})
+    asked = [peer for peer in PEERS if not wanted or any(word in peer.name.lower() for word in wanted)]
+    missing = sorted({peer.package for peer in asked if version(peer.package) is None})
     for package in missing:
         print(f"note: {package} is not installed here and is left out", file=sys.stderr)
-    contenders = [(OURS, None), (ALL_KINDS, None)]
-    contenders += [(name, script) for name, script, package in asked if package not in missing]
+    contenders = OURS + [peer for peer in asked if peer.package not in missing]
     print(
         f"{tree.rows} pod line items of {tree.first} to {tree.last}, {tree.files} files, {tree.bytes / 2**20:.0f} MiB; "
         f"{args.threads} threads, {args.runs} runs each, by turns",
@@ -187,11 +205,11 @@ def main():
         file.read_bytes()
     load = os.getloadavg()[0]
     results = bench.alternate(contenders, tree.last)
-    print(table(results, results[0]))
+    print(table(results))
     document = {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": {"processor": processor(), "processors": os.cpu_count(), "kernel": platform.release(), "load_before": round(load, 2)},
-        "versions": {package: version(package) for _, _, package in asked} | {"python": platform.python_version()},
+        "versions": {package: version(package) for package in sorted({peer.package for peer in asked})} | {"python": platform.python_version()},
         "ocp_rollup": subprocess.run([args.bin, "--version"], capture_output=True, text=True, check=True).stdout.strip(),
         "threads": args.threads,
         "input": {"pod_rows": tree.rows, "files": tree.files, "bytes": tree.bytes, "first": str(tree.first), "last": str(tree.last)},
@@ -200,8 +218,8 @@ def main():
     if args.pandas_days > 0 and (not wanted or "pandas" in wanted):
         last = min(tree.first + timedelta(days=args.pandas_days - 1), tree.last)
         print(f"\n{tree.first} to {last} only", file=sys.stderr)
-        few = bench.alternate([(OURS, None), (PANDAS, "pandas_plain.py")], last)
-        print(f"\n{tree.first} to {last} only\n{table(few, few[0])}")
+        few = bench.alternate([OURS[0], PANDAS], last)
+        print(f"\n{tree.first} to {last} only\n{table(few)}")
         document["pandas"] = {"version": version("pandas"), "last": str(last), "results": few}
     folder = args.results / f"{date.today()}-{re.sub(r'[^a-z0-9]+', '-', processor().lower()).strip('-')}"
     folder.mkdir(parents=True, exist_ok=True)
