@@ -1,5 +1,6 @@
 //! The subcommands: each settles its settings, does its work and says what came of it.
 
+pub mod bench;
 pub mod convert;
 pub mod demo;
 pub mod exit;

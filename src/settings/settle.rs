@@ -79,6 +79,19 @@ pub fn settle_s3(
     Ok(settled(s3, sources))
 }
 
+/// The text of a single setting, wherever it was given.
+///
+/// # Errors
+/// As for [`settle`], as far as they concern reading it.
+pub fn given(
+    key: &Key,
+    flags: &dyn Flags,
+    env: Env<'_>,
+    config: Option<&ConfigFile>,
+) -> Result<Option<String>, SettingsError> {
+    Sources::new(flags, env, config)?.text(key)
+}
+
 fn settled<T>(settings: T, sources: Sources<'_>) -> Settled<T> {
     let mut warnings = Vec::new();
     for warning in sources.warnings {
