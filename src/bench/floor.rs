@@ -48,7 +48,7 @@ fn walk_group(group: &PlannedGroup, store: &Store, walked: &mut Walked) -> Resul
     let row_group = metadata.row_group(group.row_group);
     walked.rows += group.group.rows as u64;
     walked.compressed += group.group.bytes;
-    for found in &file.columns {
+    for found in file.columns.iter() {
         let Some(leaf) = found.leaf else { continue };
         let place = Place {
             object: file.object.clone(),
