@@ -27,7 +27,9 @@ fn scene() -> Scene {
             n @ 0..4 => names[n as usize].to_owned(),
             n => format!("namespace-{n}"),
         };
-        pod().at(&time).with("namespace", namespace.as_str())
+        let memory = f64::from(1 + i % 7) * 1e13;
+        let pod = pod().at(&time).with("namespace", namespace.as_str());
+        pod.with("pod_usage_memory_byte_seconds", memory)
     });
     let odd = [pod().with("node", Cell::Null), pod().at("2025-11-02 00:00")];
     scene.tree.add(&Table::pods(pods.chain(odd)));
@@ -106,16 +108,17 @@ fn the_report_says_what_the_rows_say() {
     let left = sums(&rows, "usage_start", "pod_effective_usage_cpu_core_hours", |row| {
         row["namespace"].ends_with("unallocated")
     });
-    let claimed = sums(&rows, "usage_start", "volume_request_storage_gigabyte_months", |row| {
-        row["data_source"] == "Storage"
-    });
+    let claimed =
+        sums(&rows, "usage_start", "persistentvolumeclaim_capacity_gigabyte_months", |row| {
+            row["data_source"] == "Storage"
+        });
     let mut written = 0;
     for day in days {
         let date = day["date"].as_str().unwrap();
         assert_eq!(day["written"], true, "{date}");
         near(&day["cpu_core_hours_used"], used[date]);
         near(&day["unallocated_cpu_core_hours"], left[date]);
-        near(&day["storage_gigabyte_months_requested"], claimed[date]);
+        near(&day["storage_gigabyte_months_capacity"], claimed[date]);
         let kinds = ["pod_rows", "storage_rows", "unallocated_rows"];
         written += kinds.iter().map(|kind| day[*kind].as_u64().unwrap()).sum::<u64>();
     }
