@@ -68,18 +68,20 @@ impl Sink for ObservedSink {
         Ok(())
     }
 
+    fn recover(&mut self, failed: SinkError) -> Result<Passing, SinkError> {
+        let ObservedSink { sink, telemetry, .. } = self;
+        let passing = telemetry.timed(Figure::WriteTime, || sink.recover(failed))?;
+        let figure = match passing {
+            Passing::Deadlock => Figure::RedoneForDeadlock,
+            Passing::SerializationFailure => Figure::RedoneForSerialization,
+            Passing::LostConnection => Figure::RedoneForConnection,
+        };
+        telemetry.add(figure, 1);
+        Ok(passing)
+    }
+
     fn finish(self: Box<Self>) -> Result<(), SinkError> {
         let ObservedSink { sink, telemetry, .. } = *self;
         telemetry.timed(Figure::WriteTime, || sink.finish())
-    }
-
-    fn recover(&mut self, failed: SinkError) -> Result<Passing, SinkError> {
-        let started = Instant::now();
-        let recovered = self.sink.recover(failed);
-        self.telemetry.add_time(Figure::RecoverTime, started.elapsed());
-        self.telemetry.add_time(Figure::WriteTime, started.elapsed());
-        let passing = recovered?;
-        self.telemetry.add(Figure::of_redone(passing), 1);
-        Ok(passing)
     }
 }

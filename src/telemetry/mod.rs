@@ -12,10 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::database::Passing;
 use crate::decode::row_group::Counts;
 use crate::store::Store;
-use crate::store::traffic::Traffic;
 use crate::summary::finish::FanOutCounts;
 
 pub use planned::Planned;
@@ -54,13 +52,15 @@ figures! {
     ChunkRows,
     DaysFinished,
     DaysWritten,
-    /// Days that were done again, by why; so are the next two.
-    RedoneAfterDeadlock,
-    RedoneAfterSerializationFailure,
-    RedoneAfterLostConnection,
     PodRowsWritten,
     StorageRowsWritten,
     UnallocatedRowsWritten,
+    /// Days that were written again after a deadlock.
+    RedoneForDeadlock,
+    /// The same after a serialization failure.
+    RedoneForSerialization,
+    /// The same after a lost connection.
+    RedoneForConnection,
     /// Compressed bytes that went to disk for lack of memory.
     SpilledBytes,
     /// Of this process, files not counted.
@@ -78,25 +78,12 @@ figures! {
     AggregateTime,
     /// Of all tasks together.
     FinishTime,
-    /// The writer's, in calls of the sink; the sum of those below and of closing the sink.
+    /// The writer's, in calls of the sink: the next three, and pauses before a day is done again.
     WriteTime,
     /// Waiting for the lock of the day, deleting old rows.
     BeginTime,
     CopyTime,
     CommitTime,
-    /// Waiting and connecting again before a day is done again.
-    RecoverTime,
-}
-
-impl Figure {
-    /// Days that were done again because of `passing`.
-    pub fn of_redone(passing: Passing) -> Self {
-        match passing {
-            Passing::Deadlock => Figure::RedoneAfterDeadlock,
-            Passing::SerializationFailure => Figure::RedoneAfterSerializationFailure,
-            Passing::LostConnection => Figure::RedoneAfterLostConnection,
-        }
-    }
 }
 
 /// The figures of one run.
@@ -118,8 +105,7 @@ pub struct Snapshot {
     figures: [u64; Figure::COUNT],
     /// Once the plan is made.
     pub planned: Option<Volume>,
-    /// Requests and days that were tried again, by kind, also where there were none; those of an
-    /// object store only if there is one.
+    /// Requests that were tried again, by kind; empty without an object store.
     pub retries: Vec<(&'static str, u64)>,
     /// Of an object store: requests, and bytes of their answers.
     pub network: Option<(u64, u64)>,
@@ -235,18 +221,11 @@ impl Telemetry {
 
     pub fn snapshot(&self) -> Snapshot {
         let traffic = self.store.get().and_then(Store::traffic);
-        let figures = std::array::from_fn(|at| self.figures[at].load(Ordering::Relaxed));
-        let redone = [
-            ("deadlock", Figure::RedoneAfterDeadlock),
-            ("serialization_failure", Figure::RedoneAfterSerializationFailure),
-            ("lost_connection", Figure::RedoneAfterLostConnection),
-        ];
-        let redone = redone.into_iter().map(|(kind, figure)| (kind, figures[figure as usize]));
         Snapshot {
             time: self.started.elapsed(),
-            figures,
+            figures: std::array::from_fn(|at| self.figures[at].load(Ordering::Relaxed)),
             planned: lock(&self.planned).as_ref().map(|planned| planned.volume),
-            retries: traffic.into_iter().flat_map(Traffic::retries).chain(redone).collect(),
+            retries: traffic.map(|traffic| traffic.retries().collect()).unwrap_or_default(),
             network: traffic.map(|traffic| (traffic.requests(), traffic.bytes())),
             warnings: self.warnings.count(),
         }

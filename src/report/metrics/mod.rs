@@ -100,16 +100,23 @@ fn of_the_work(text: &mut Text, snapshot: &Snapshot) {
     ] {
         text.sample(&[("kind", kind)], get(figure));
     }
+    let help = "Days that were written again, by what had failed.";
+    text.family("redone_days_total", Kind::Counter, help);
+    for (kind, figure) in REDONE {
+        text.sample(&[("kind", kind)], get(*figure));
+    }
     if let Some((requests, bytes)) = snapshot.network {
         text.family("store_requests_total", Kind::Counter, "Requests to the object store.");
         text.sample(&[], requests as f64);
         text.family("store_bytes_total", Kind::Counter, "Bytes that the object store answered.");
         text.sample(&[], bytes as f64);
     }
-    let help = "Requests and days that were tried again, by what had failed.";
-    text.family("retries_total", Kind::Counter, help);
-    for (kind, count) in &snapshot.retries {
-        text.sample(&[("kind", kind)], *count as f64);
+    if !snapshot.retries.is_empty() {
+        let help = "Requests that were tried again, by what had failed.";
+        text.family("retries_total", Kind::Counter, help);
+        for (kind, count) in &snapshot.retries {
+            text.sample(&[("kind", kind)], *count as f64);
+        }
     }
 }
 
@@ -153,9 +160,12 @@ pub const STAGES: &[(&str, Figure)] = &[
 ];
 
 /// The steps of a day in the sink, in order.
-pub const STEPS: &[(&str, Figure)] = &[
-    ("begin", Figure::BeginTime),
-    ("copy", Figure::CopyTime),
-    ("commit", Figure::CommitTime),
-    ("recover", Figure::RecoverTime),
+pub const STEPS: &[(&str, Figure)] =
+    &[("begin", Figure::BeginTime), ("copy", Figure::CopyTime), ("commit", Figure::CommitTime)];
+
+/// Days that were written again, by what had failed.
+pub const REDONE: &[(&str, Figure)] = &[
+    ("deadlock", Figure::RedoneForDeadlock),
+    ("serialization_failure", Figure::RedoneForSerialization),
+    ("lost_connection", Figure::RedoneForConnection),
 ];

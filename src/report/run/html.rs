@@ -45,7 +45,7 @@ pub fn render(report: &RunReport) -> String {
 }
 
 fn section(html: &mut String, title: &str, body: &str) {
-    let _ = write!(html, "<section><h2>{}</h2>{body}</section>\n", escaped(title));
+    let _ = writeln!(html, "<section><h2>{}</h2>{body}</section>", escaped(title));
 }
 
 fn head(html: &mut String, report: &RunReport) {

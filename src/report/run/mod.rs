@@ -13,7 +13,7 @@ use serde::Serialize;
 pub use folder::{ReportError, ReportFolder};
 
 use super::ending::Ending;
-use super::metrics::{STAGES, STEPS};
+use super::metrics::{REDONE, STAGES, STEPS};
 use super::settings::shown;
 use super::summary::sink_name;
 use super::timeline::{Sample, Timeline};
@@ -185,7 +185,7 @@ impl RunReport {
             stages: stages(STAGES, &snapshot),
             sink_steps: stages(STEPS, &snapshot),
             network: snapshot.network.map(|(requests, bytes)| Network { requests, bytes }),
-            retries: snapshot.retries.iter().copied().filter(|(_, count)| *count > 0).collect(),
+            retries: retries(&snapshot),
             skipped: planned.as_ref().map(Skipped::of).unwrap_or_default(),
             timeline: timeline.samples().to_vec(),
             settings: shown(settings).into_iter().collect(),
@@ -294,4 +294,10 @@ impl Skipped {
 fn stages(stages: &[(&'static str, Figure)], snapshot: &Snapshot) -> Vec<Stage> {
     let stage = |&(stage, figure)| Stage { stage, seconds: snapshot.seconds(figure) };
     stages.iter().map(stage).collect()
+}
+
+fn retries(snapshot: &Snapshot) -> BTreeMap<&'static str, u64> {
+    let redone = REDONE.iter().map(|&(kind, figure)| (kind, snapshot.get(figure)));
+    let all = snapshot.retries.iter().copied().chain(redone);
+    all.filter(|(_, count)| *count > 0).collect()
 }
