@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use postgres::error::SqlState;
-use postgres::{Client, GenericClient, Row};
+use postgres::{Client, GenericClient, IsolationLevel, Row};
 use uuid::Uuid;
 
 use super::{Fingerprint, LedgerError, Rows};
@@ -21,6 +21,7 @@ const COLUMNS: &str = "report_period_id, objects, object_count, lookups, setting
 /// The ledger of one tenant.
 #[derive(Debug, Clone)]
 pub struct Ledger {
+    schema: String,
     /// Qualified and quoted.
     table: String,
     /// The table that holds the rows, the same way.
@@ -70,7 +71,7 @@ impl Ledger {
         summary: &str,
     ) -> Result<Option<Self>, LedgerError> {
         let ledger = Self::named(schema, summary);
-        let found = exists(client, &ledger.table)
+        let found = exists(client, schema)
             .map_err(|source| DatabaseError::querying("looking for the ledger", source))?;
         if !found {
             return Ok(None);
@@ -80,7 +81,11 @@ impl Ledger {
     }
 
     fn named(schema: &str, summary: &str) -> Self {
-        Ledger { table: qualify(schema, TABLE), summary: qualify(schema, summary) }
+        Ledger {
+            schema: schema.to_owned(),
+            table: qualify(schema, TABLE),
+            summary: qualify(schema, summary),
+        }
     }
 
     /// Makes the table, or finds that another run has: of several that start at once one makes it
@@ -89,11 +94,16 @@ impl Ledger {
         let table = &self.table;
         let refused =
             |source| DatabaseError::querying(format!("the creation of the table {table}"), source);
-        let mut transaction = client.transaction().map_err(refused)?;
+        // So that after the wait the other's table is seen, whatever the database's default.
+        let mut transaction = client
+            .build_transaction()
+            .isolation_level(IsolationLevel::ReadCommitted)
+            .start()
+            .map_err(refused)?;
         transaction
             .execute("SELECT pg_advisory_xact_lock(hashtext($1))", &[&format!("making {table}")])
             .map_err(refused)?;
-        if exists(&mut transaction, table).map_err(refused)? {
+        if exists(&mut transaction, &self.schema).map_err(refused)? {
             return Ok(());
         }
         transaction
@@ -243,8 +253,16 @@ impl Ledger {
     }
 }
 
-fn exists(client: &mut impl GenericClient, table: &str) -> Result<bool, postgres::Error> {
-    client.query_one("SELECT to_regclass($1::text) IS NOT NULL", &[&table])?.try_get(0)
+/// By a query of the catalogue: `to_regclass` answers from a cache that within a transaction may
+/// not know of a table that another has made meanwhile.
+fn exists(client: &mut impl GenericClient, schema: &str) -> Result<bool, postgres::Error> {
+    let found = client.query_opt(
+        "SELECT 1 FROM pg_catalog.pg_class c \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname = $1 AND c.relname = $2",
+        &[&schema, &TABLE],
+    )?;
+    Ok(found.is_some())
 }
 
 /// Source and date of a day, and what is recorded of it.
