@@ -12,6 +12,7 @@ fn main() -> ExitCode {
         Command::Convert(command) => commands::convert::run(*command),
         Command::Generate(args) => commands::generate::run(args),
         Command::Demo(args) => commands::demo::run(args),
+        Command::Worker => commands::worker::run(),
     };
     match done {
         Ok(code) => ExitCode::from(code),

@@ -53,13 +53,17 @@ impl Places {
     /// Takes over another state's places.
     pub fn merge(&mut self, other: &Places, ids: &mut Translation<'_>) {
         for (place, ()) in other.places.iter() {
-            self.places.entry(Place {
+            self.merge_one(Place {
                 namespace: ids.text(place.namespace),
                 pod: ids.text(place.pod),
                 node: ids.text(place.node),
                 resource_id: ids.text(place.resource_id),
             });
         }
+    }
+
+    pub fn merge_one(&mut self, place: Place) {
+        self.places.entry(place);
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Place> {

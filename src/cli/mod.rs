@@ -44,6 +44,9 @@ pub enum Command {
     Convert(Box<convert::ConvertCommand>),
     Generate(generate::GenerateArgs),
     Demo(demo::DemoArgs),
+    /// A part of `run --processes`, not for use by hand.
+    #[command(hide = true)]
+    Worker,
 }
 
 /// The flag that names the config file; shared by every subcommand that settles settings.

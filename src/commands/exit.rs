@@ -8,6 +8,7 @@ use crate::lookups::periods::PeriodError;
 use crate::memory::shares::TooSmall;
 use crate::pipeline::RunError;
 use crate::plan::PlanError;
+use crate::process::WorkerError;
 use crate::settings::SettingsError;
 use crate::sink::SinkError;
 use crate::store::StoreError;
@@ -62,6 +63,9 @@ pub fn code(error: &anyhow::Error) -> u8 {
             return match error {
                 RunError::Read(_) | RunError::Input(_) => INPUT,
                 RunError::Sink(_) | RunError::Spill(_) => OUTPUT,
+                RunError::Worker(error) => worker_code(error),
+                // No one waits for the code.
+                RunError::CoordinatorGone { .. } => OUTPUT,
                 RunError::Interrupted => INTERRUPTED,
             };
         }
@@ -76,6 +80,16 @@ pub fn code(error: &anyhow::Error) -> u8 {
         }
     }
     INPUT
+}
+
+fn worker_code(error: &WorkerError) -> u8 {
+    match error {
+        WorkerError::Failed { code, .. } => *code,
+        WorkerError::Died { first, second, .. } => {
+            if first.is_out_of_memory() || second.is_out_of_memory() { MEMORY } else { INPUT }
+        }
+        WorkerError::Start { .. } | WorkerError::Version => INPUT,
+    }
 }
 
 #[cfg(test)]

@@ -10,3 +10,4 @@ pub mod plan;
 pub mod run;
 pub mod signals;
 pub mod verify;
+pub mod worker;

@@ -1,6 +1,6 @@
 //! `run`: plan, roll up, write, say what was done.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use postgres::Client;
@@ -11,15 +11,21 @@ use super::{exit, logging, output};
 use crate::cli::run::RunFlags;
 use crate::database::{self, Canceller, DatabaseError};
 use crate::decode::row_group::Reading;
-use crate::lookups::{self, periods};
+use crate::lookups::{self, Lookups, periods};
 use crate::memory::limit::Cgroup;
-use crate::memory::shares::{Budget, Shares, TooSmall};
+use crate::memory::shares::{Budget, Shares, TooSmall, mebibytes};
 use crate::memory::watch::{self, Watch};
 use crate::memory::{limit, usage};
 use crate::pipeline::{self, Job, Outcome};
+use crate::plan::shards::Dealer;
 use crate::plan::{Plan, PlanError, chunks, discover};
+use crate::process;
+use crate::process::orders::Hello;
+use crate::process::shares::Division;
 use crate::report::summary::{self, Summary};
-use crate::settings::{self, ChunkSize, LookupsFrom, Settings, SinkTo, load};
+use crate::settings::{
+    self, ChunkSize, LookupsFrom, Settings, SettingsError, Sharding, SinkTo, load,
+};
 use crate::sink::csv::CsvSink;
 use crate::sink::parquet::ParquetSink;
 use crate::sink::postgres::{PostgresError, PostgresSink};
@@ -83,7 +89,9 @@ pub fn roll_up(settings: &Settings, store: &Store, signals: &Signals) -> Result<
     let needs_database =
         settings.sink == SinkTo::Postgres || settings.lookups == LookupsFrom::Postgres;
     let mut client = needs_database.then(|| database::connect(&settings.postgres)).transpose()?;
-    let tenant = tenant(settings, &mut client)?;
+    let lookups = load_lookups(settings, &mut client)?;
+    let tenant = Tenant::new(&lookups, settings.aggregation)?;
+    let enabled_keys = lookups.enabled_keys;
     let periods = periods::settle(settings, client.as_mut())?;
 
     let cgroup = watch::own_cgroup();
@@ -91,19 +99,29 @@ pub fn roll_up(settings: &Settings, store: &Store, signals: &Signals) -> Result<
     tracing::info!("{budget}");
     let threads = threads(settings);
     let pool = pool(threads)?;
-    let plan = pool.install(|| {
+    let mut plan = pool.install(|| {
         discover::plan(settings, store, &|provider, month| {
             periods.get(&(provider, month)).cloned().unwrap_or_default()
         })
     })?;
+    keep_shard(settings, &mut plan)?;
     periods::require(&plan.units)?;
     summary::warn_of_plan(&plan);
     if plan.units.is_empty() {
         return Ok(RolledUp { plan, outcome: None });
     }
-    let shares = shares(settings, &budget, &plan, threads)?;
+    let division = divide(settings, &budget, &plan, threads)?;
+    let (budget, shares) = match &division {
+        Some(division) => (division.budget.clone(), division.shares),
+        None => {
+            let shares = shares(settings, &budget, &plan, threads)?;
+            (budget, shares)
+        }
+    };
     let pool = if shares.threads < threads {
-        tracing::info!("{} threads instead of {threads}, for lack of memory", shares.threads);
+        if division.is_none() {
+            tracing::info!("{} threads instead of {threads}, for lack of memory", shares.threads);
+        }
         self::pool(shares.threads)?
     } else {
         pool
@@ -125,19 +143,38 @@ pub fn roll_up(settings: &Settings, store: &Store, signals: &Signals) -> Result<
         adaptive,
         budget: &budget,
         shares,
-        watch: &Watch::new(cgroup),
+        // What worker processes take in the cgroup is planned.
+        watch: &Watch::new(cgroup.clone().filter(|_| division.is_none())),
         spiller: &spiller,
         pool: &pool,
         cancelled: signals.cancelled(),
         seed: Uuid::new_v4().as_u64_pair().0,
     };
-    let outcome = pipeline::run(&job, sink)?;
+    let outcome = match &division {
+        None => pipeline::run(&job, sink)?,
+        Some(division) => {
+            let hello = hello(settings, &job, division, enabled_keys);
+            let timeout = settings.performance.worker_timeout;
+            process::run(&job, sink, &process::Setup { division, hello, timeout, cgroup })?
+        }
+    };
     summary::warn_of_outcome(&outcome);
     Ok(RolledUp { plan, outcome: Some(outcome) })
 }
 
-fn tenant(settings: &Settings, client: &mut Option<Client>) -> Result<Tenant> {
-    let lookups = match &settings.lookups {
+/// Leaves the days to other hosts that are theirs.
+fn keep_shard(settings: &Settings, plan: &mut Plan) -> Result<(), SettingsError> {
+    let Some(Sharding { count, index }) = settings.sharding else { return Ok(()) };
+    let index = index.ok_or_else(|| SettingsError::no_shard_index(count))?;
+    let whole = plan.units.len();
+    Dealer::new(settings, count).keep(plan, index);
+    let days = plan.units.len();
+    tracing::info!(index, count, days, "shard {index} of {count}: {days} of {whole} days");
+    Ok(())
+}
+
+fn load_lookups(settings: &Settings, client: &mut Option<Client>) -> Result<Lookups> {
+    Ok(match &settings.lookups {
         LookupsFrom::Directory(folder) => lookups::csv::load(folder)?,
         LookupsFrom::Postgres => {
             let mut connected = connected(client.take(), settings)?;
@@ -145,8 +182,61 @@ fn tenant(settings: &Settings, client: &mut Option<Client>) -> Result<Tenant> {
             *client = Some(connected);
             lookups
         }
+    })
+}
+
+/// How worker processes share the memory and the threads, where there are any.
+fn divide(
+    settings: &Settings,
+    budget: &Budget,
+    plan: &Plan,
+    threads: usize,
+) -> Result<Option<Division>, TooSmall> {
+    let Some(processes) = settings.performance.processes else { return Ok(None) };
+    let (decode, sink) = (plan.decode_bytes(), sink_bytes(&settings.sink));
+    let division = process::shares::divide(budget, processes, threads, decode, sink)?;
+    let Division { workers, worker_memory, worker_threads, .. } = division;
+    let lack = if workers < processes {
+        format!(" instead of {processes}, for lack of memory")
+    } else {
+        String::new()
     };
-    Ok(Tenant::new(&lookups, settings.aggregation)?)
+    tracing::info!(
+        "{workers} worker processes{lack}, each of {} threads and {}",
+        worker_threads,
+        mebibytes(worker_memory)
+    );
+    Ok(Some(division))
+}
+
+/// What worker processes need to know, whatever their task.
+fn hello(
+    settings: &Settings,
+    job: &Job<'_>,
+    division: &Division,
+    enabled_keys: Vec<String>,
+) -> Hello {
+    /// A sign of life is due well before it is missed.
+    const SIGNS: u32 = 5;
+    let performance = &settings.performance;
+    let alive_every = (performance.worker_timeout / SIGNS).min(Duration::from_secs(1));
+    Hello {
+        parent: std::process::id(),
+        source: settings.input.source.clone(),
+        s3: settings.input.s3.as_ref().map(Into::into),
+        enabled_keys,
+        null_rules: settings.aggregation.null_rules,
+        categorical: job.reading.categorical,
+        all_columns: job.reading.all_columns,
+        memory: division.worker_memory,
+        decode_bytes: job.plan.decode_bytes(),
+        threads: division.worker_threads,
+        spill_dir: performance.spill_dir.clone(),
+        force_spill: performance.force_spill,
+        seed: job.seed,
+        alive_every: alive_every.as_millis() as u64,
+        log_level: settings.logging.level.clone(),
+    }
 }
 
 /// Frees a run that was interrupted from waiting for PostgreSQL.

@@ -1,8 +1,11 @@
 //! Why a run failed.
 
+use std::io;
+
 use crate::database::DatabaseError;
 use crate::decode::error::InputError;
 use crate::plan::PlanError;
+use crate::process::WorkerError;
 use crate::sink::SinkError;
 use crate::sink::postgres::PostgresError;
 use crate::spill::SpillError;
@@ -17,6 +20,10 @@ pub enum RunError {
     Sink(#[from] SinkError),
     #[error(transparent)]
     Spill(#[from] SpillError),
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    #[error("the coordinator takes no more answers")]
+    CoordinatorGone { source: io::Error },
     #[error(
         "interrupted: the day or file in progress was rolled back, days that a database has \
          already stay; run the same range again"

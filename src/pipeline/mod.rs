@@ -1,5 +1,8 @@
 //! Wires read → aggregate → reduce → finish → write.
 //!
+//! [`run`] does all of it; [`run_unit`] only reads and aggregates, for a coordinator that has [`collect`]
+//! do the rest.
+//!
 //! One reader thread fetches chunks and queues them for a rayon pool; each task adds its chunk to a
 //! partial state per day; whoever completes a day merges its states and finishes it; one writer
 //! thread puts the days into the sink in order.
@@ -25,6 +28,7 @@ use crate::memory::watch::Watch;
 use crate::plan::chunks::{Next, Schedule};
 use crate::plan::units::UnitDays;
 use crate::plan::{Plan, PlanError};
+use crate::process::WorkerFigures;
 use crate::read::ahead::ReadAhead;
 use crate::read::reader::FetchedChunk;
 use crate::sink::Sink;
@@ -35,7 +39,9 @@ use crate::summary::finish::{FanOutCounts, Tenant};
 pub use error::RunError;
 use finish::{FinishedDay, Finisher};
 use queue::ReadyQueue;
-use states::{ChunkStates, StateKind, UnitStates};
+pub use states::UnitState;
+use states::UnitStates;
+pub(crate) use states::{ChunkStates, StateKind};
 use writer::Progress;
 pub use writer::Written;
 
@@ -76,6 +82,10 @@ pub struct Outcome {
     pub changes: Changes,
     /// Compressed bytes and groups that went to disk for lack of memory.
     pub spilled: (u64, u64),
+    /// The same of worker processes.
+    pub spilled_by_workers: (u64, u64),
+    /// `None` where all was done in one process.
+    pub workers: Option<WorkerFigures>,
     /// Summed over the threads.
     pub aggregate_time: Duration,
     pub finish_time: Duration,
@@ -84,93 +94,142 @@ pub struct Outcome {
 /// Days that may be open beyond those that are read: one is being finished or written.
 const DAYS_AHEAD: usize = 1;
 
+/// Takes a unit whose rows are all in.
+pub(crate) type Complete<'c> = &'c (dyn Fn(usize) + Sync);
+
 /// Runs a job into a sink. On an error or a cancelled run the sink is dropped without `finish`.
 pub fn run(job: &Job<'_>, sink: Box<dyn Sink>) -> Result<Outcome, RunError> {
-    let kind = StateKind { categorical: job.reading.categorical, seed: job.seed };
-    let units = job.plan.units.len();
-    let lanes = job.shares.threads;
+    collect(job, sink, &|shared, complete| shared.run_units(complete))
+}
+
+/// Finishes and writes units whose states `bring` adds to [`Shared::states`] and completes.
+pub(crate) fn collect(
+    job: &Job<'_>,
+    sink: Box<dyn Sink>,
+    bring: &(dyn Fn(&Shared<'_>, Complete<'_>) + Sync),
+) -> Result<Outcome, RunError> {
     let heap = Heap::new(job.shares.heap);
-    let shared = Shared {
-        job,
-        states: UnitStates::new(units, &job.plan.groups, kind, job.spiller, &heap),
-        finisher: Finisher {
-            tenant: job.tenant,
-            spiller: job.spiller,
-            heap: &heap,
-            threads: job.shares.threads as u64,
-            kind,
-        },
-        days: (0..=job.plan.units.iter().map(|u| u.source).max().unwrap_or(0))
-            .map(|source| UnitDays::new(&job.plan.units, source))
-            .collect(),
-        queue: ReadyQueue::default(),
-        progress: Progress::default(),
-        outcome: Mutex::new(Outcome::default()),
-        failure: Mutex::new(None),
-        stopped: AtomicBool::new(false),
+    let shared = Shared::new(job, &heap);
+    let finisher = Finisher {
+        tenant: job.tenant,
+        spiller: job.spiller,
+        heap: &heap,
+        threads: job.shares.threads as u64,
+        kind: StateKind::of(job),
     };
     let (day_sender, days) = crossbeam_channel::unbounded();
     std::thread::scope(|threads| {
-        let shared = &shared;
+        let (shared, finisher) = (&shared, &finisher);
         threads.spawn(move || {
-            job.pool.in_place_scope(|tasks| {
-                // Days without any rows have nothing to wait for.
-                if job.streaming {
-                    for unit in shared.states.without_rows() {
-                        let days = day_sender.clone();
-                        tasks.spawn(move |_| shared.finish_unit(unit, &days));
-                    }
-                }
-                shared.read(lanes, |chunk, most_waiting| {
-                    if shared.queue.push(chunk, most_waiting, &|| shared.is_stopped()) {
-                        let days = day_sender.clone();
-                        tasks.spawn(move |_| shared.aggregate(&days));
-                    }
-                });
-            });
-            if !job.streaming {
-                for unit in 0..units {
-                    job.pool.install(|| shared.finish_unit(unit, &day_sender));
-                }
-            }
+            bring(shared, &|unit| shared.finish_unit(unit, finisher, &day_sender));
         });
         let stopped = || shared.is_stopped();
+        let units = job.plan.units.len();
         match writer::write(&days, sink, units, &shared.progress, &heap, &stopped) {
             Ok(written) => shared.outcome(|outcome| outcome.written = written),
             Err(error) => shared.fail(error),
         }
     });
-    let failure = shared.failure.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let mut outcome = shared.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
     let cancelled = job.cancelled.load(Ordering::Relaxed);
-    match failure {
-        Some(error) if cancelled && error.may_be_interruption() => Err(RunError::Interrupted),
-        Some(error) => Err(error),
-        None if cancelled && !outcome.written.finished => Err(RunError::Interrupted),
-        None => {
-            outcome.spilled = job.spiller.written();
-            Ok(outcome)
-        }
+    match shared.end() {
+        Err(error) if cancelled && error.may_be_interruption() => Err(RunError::Interrupted),
+        Ok(outcome) if cancelled && !outcome.written.finished => Err(RunError::Interrupted),
+        ended => ended,
     }
 }
 
+/// Reads and aggregates the units of a job, and hands over the states of each as soon as it has all of
+/// them. [`run`] does the same before it finishes them.
+///
+/// # Errors
+/// Those of reading, and of `hand_over`.
+pub fn run_unit(
+    job: &Job<'_>,
+    hand_over: &(dyn Fn(usize, UnitState) -> Result<(), RunError> + Sync),
+) -> Result<Outcome, RunError> {
+    let heap = Heap::new(job.shares.heap);
+    let shared = Shared::new(job, &heap);
+    shared.run_units(&|unit| {
+        if shared.is_stopped() {
+            return;
+        }
+        let state = shared.states.take(unit);
+        let bytes = state.heap_bytes();
+        match hand_over(unit, state) {
+            Ok(()) => shared.progress.advance(),
+            Err(error) => shared.fail(error),
+        }
+        heap.change(bytes, 0);
+    });
+    shared.end()
+}
+
 /// What the threads of a run share.
-struct Shared<'a> {
+pub(crate) struct Shared<'a> {
     job: &'a Job<'a>,
-    states: UnitStates<'a>,
-    finisher: Finisher<'a>,
+    pub heap: &'a Heap,
+    pub states: UnitStates<'a>,
     /// By source.
     days: Vec<UnitDays>,
     queue: ReadyQueue,
-    progress: Progress,
+    pub progress: Progress,
     outcome: Mutex<Outcome>,
     failure: Mutex<Option<RunError>>,
     stopped: AtomicBool,
 }
 
-impl Shared<'_> {
+impl<'a> Shared<'a> {
+    fn new(job: &'a Job<'a>, heap: &'a Heap) -> Self {
+        let (plan, kind) = (job.plan, StateKind::of(job));
+        Shared {
+            job,
+            heap,
+            states: UnitStates::new(plan.units.len(), &plan.groups, kind, job.spiller, heap),
+            days: (0..=plan.units.iter().map(|u| u.source).max().unwrap_or(0))
+                .map(|source| UnitDays::new(&plan.units, source))
+                .collect(),
+            queue: ReadyQueue::default(),
+            progress: Progress::default(),
+            outcome: Mutex::new(Outcome::default()),
+            failure: Mutex::new(None),
+            stopped: AtomicBool::new(false),
+        }
+    }
+
+    /// What came of it, or the first failure.
+    fn end(self) -> Result<Outcome, RunError> {
+        if let Some(error) = self.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error);
+        }
+        let mut outcome = self.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
+        outcome.spilled = self.job.spiller.written();
+        Ok(outcome)
+    }
+
+    /// Reads and aggregates all units in this process.
+    fn run_units(&self, complete: Complete<'_>) {
+        let job = self.job;
+        let lanes = job.shares.threads;
+        job.pool.in_place_scope(|tasks| {
+            // Days without any rows have nothing to wait for.
+            if job.streaming {
+                for unit in self.states.without_rows() {
+                    tasks.spawn(move |_| complete(unit));
+                }
+            }
+            self.read(lanes, |chunk, most_waiting| {
+                if self.queue.push(chunk, most_waiting, &|| self.is_stopped()) {
+                    tasks.spawn(move |_| self.aggregate(complete));
+                }
+            });
+        });
+        if !job.streaming {
+            (0..job.plan.units.len()).for_each(|unit| job.pool.install(|| complete(unit)));
+        }
+    }
+
     /// Whether nothing more is to be done: after a failure, or when the run was cancelled.
-    fn is_stopped(&self) -> bool {
+    pub fn is_stopped(&self) -> bool {
         if self.job.cancelled.load(Ordering::Relaxed) {
             self.stopped.store(true, Ordering::Relaxed);
         }
@@ -178,12 +237,12 @@ impl Shared<'_> {
     }
 
     /// Keeps the first failure.
-    fn fail(&self, error: RunError) {
+    pub fn fail(&self, error: RunError) {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    fn outcome(&self, change: impl FnOnce(&mut Outcome)) {
+    pub fn outcome(&self, change: impl FnOnce(&mut Outcome)) {
         change(&mut self.outcome.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -265,7 +324,7 @@ impl Shared<'_> {
     }
 
     /// Adds a chunk to the states of its days, and finishes those that it completes.
-    fn aggregate(&self, days: &Sender<(usize, FinishedDay)>) {
+    fn aggregate(&self, complete: Complete<'_>) {
         let Some(chunk) = self.queue.pop() else {
             return;
         };
@@ -284,7 +343,7 @@ impl Shared<'_> {
         self.queue.done(units.0);
         for unit in self.states.rows_done(units, rows) {
             if self.job.streaming {
-                self.finish_unit(unit, days);
+                complete(unit);
             }
         }
     }
@@ -307,13 +366,18 @@ impl Shared<'_> {
     }
 
     /// Turns the states of a day into rows and hands them to the writer.
-    fn finish_unit(&self, unit: usize, days: &Sender<(usize, FinishedDay)>) {
+    fn finish_unit(
+        &self,
+        unit: usize,
+        finisher: &Finisher<'_>,
+        days: &Sender<(usize, FinishedDay)>,
+    ) {
         if self.is_stopped() {
             return;
         }
         let started = Instant::now();
         let state = self.states.take(unit);
-        match self.finisher.finish(state, &self.job.plan.units[unit].meta) {
+        match finisher.finish(state, &self.job.plan.units[unit].meta) {
             Ok((day, counts)) => {
                 self.outcome(|outcome| {
                     outcome.rows_without_node += counts.rows_without_node;

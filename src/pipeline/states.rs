@@ -4,6 +4,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::Job;
+use super::error::RunError;
 use crate::aggregate::partial::Partial;
 use crate::decode::row_group::Days;
 use crate::labels::known::KnownLabels;
@@ -11,6 +13,7 @@ use crate::memory::heap::Heap;
 use crate::plan::PlannedGroup;
 use crate::plan::units::UnitDays;
 use crate::spill::SpillError;
+use crate::spill::groups::{self, LentPairs, Share};
 use crate::spill::spiller::{Spilled, Spiller};
 
 /// How states come to be.
@@ -23,6 +26,10 @@ pub struct StateKind {
 }
 
 impl StateKind {
+    pub fn of(job: &Job<'_>) -> Self {
+        StateKind { categorical: job.reading.categorical, seed: job.seed }
+    }
+
     pub fn known_labels(self) -> KnownLabels {
         if self.categorical {
             KnownLabels::hashed(self.seed)
@@ -44,6 +51,37 @@ pub struct UnitState {
     pub spilled: Spilled,
     /// Rows that can still come.
     rows_left: usize,
+}
+
+impl UnitState {
+    /// Bytes held, capacity included.
+    pub fn heap_bytes(&self) -> u64 {
+        self.idle.iter().map(|state| state.heap_bytes() as u64).sum()
+    }
+
+    /// Gives all states away, those on disk too, one after another.
+    ///
+    /// # Errors
+    /// Those of `give`, or a temporary file that cannot be read.
+    pub fn each(
+        self,
+        kind: StateKind,
+        spiller: &Spiller,
+        give: &mut dyn FnMut(Partial) -> Result<(), RunError>,
+    ) -> Result<(), RunError> {
+        for state in self.idle {
+            give(state)?;
+        }
+        for block in self.spilled.partitions().flatten() {
+            let file = spiller.file()?;
+            let mut state = kind.empty();
+            let share = Share { index: 0, count: 1, lent: &LentPairs::default() };
+            groups::decode_into(&file.read(*block)?, share, &mut state)
+                .map_err(|_| file.damaged())?;
+            give(state)?;
+        }
+        Ok(())
+    }
 }
 
 /// The states of all days of a run.
@@ -151,7 +189,11 @@ impl<'a> ChunkStates<'a> {
         Ok(())
     }
 
-    fn state(&mut self, unit: usize) -> Result<&mut Partial, SpillError> {
+    /// The state of a unit to add to, which may be another one each time.
+    ///
+    /// # Errors
+    /// The state that was there had to be spilled, which failed.
+    pub fn state(&mut self, unit: usize) -> Result<&mut Partial, SpillError> {
         let at = match self.held.iter().rposition(|held| held.unit == unit) {
             Some(at) => {
                 self.count(at)?;

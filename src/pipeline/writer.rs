@@ -37,7 +37,7 @@ impl Progress {
         *self.days.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn advance(&self) {
+    pub fn advance(&self) {
         *self.days.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         self.changed.notify_all();
     }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
+use serde::{Deserialize, Serialize};
 
 use crate::decode::error::{InputError, said_once};
 use crate::decode::row_group::InputFile;
@@ -103,7 +104,7 @@ fn check_offsets(
 
 /// What a plan keeps of a row group: footers themselves are read again when their turn comes, of
 /// the very same version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowGroup {
     pub rows: usize,
     /// Compressed bytes of the columns that are read.

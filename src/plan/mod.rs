@@ -7,6 +7,7 @@ pub mod footers;
 pub mod generations;
 mod open;
 pub mod ranges;
+pub mod shards;
 pub mod units;
 
 use std::ops::Range;
@@ -34,7 +35,7 @@ pub struct PlannedGroup {
 }
 
 /// Everything a run reads, in the order in which it does.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Plan {
     /// Days of sources, in the order of the output.
     pub units: Vec<Unit>,

@@ -121,6 +121,8 @@ fn defaults() {
             column_filtering: true,
             chunk_size: ChunkSize::Auto,
             threads: None,
+            processes: None,
+            worker_timeout: Duration::from_secs(60),
             memory_limit: None,
             spill_dir: std::env::temp_dir(),
             force_spill: None,
@@ -131,6 +133,7 @@ fn defaults() {
             null_rules: NullRules::SelfHosted,
         },
         allow_empty: false,
+        sharding: None,
         logging: Logging { level: "info".to_owned(), format: LogFormat::Auto },
     };
     assert_eq!(settings, expected);
