@@ -8,10 +8,11 @@ use crossbeam_channel::Receiver;
 
 use super::error::RunError;
 use super::finish::FinishedDay;
+use crate::database::Passing;
+use crate::ledger::Rows;
 use crate::memory::heap::Heap;
 use crate::memory::permits::LOOK_UP;
 use crate::sink::Sink;
-use crate::summary::row::{RowBatch, RowKind};
 
 /// What went into the sink.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Written {
     pub storage_rows: u64,
     pub unallocated_rows: u64,
     pub time: Duration,
+    /// How often a day was done again, by why.
+    pub redone: BTreeMap<Passing, u64>,
     /// Whether the sink has all days and was told so.
     pub finished: bool,
 }
@@ -69,31 +72,26 @@ pub fn write(
     let mut early = BTreeMap::new();
     for (unit, day) in days {
         early.insert(unit, day);
-        while let Some(day) = early.remove(&written.days) {
+        while let Some(mut day) = early.remove(&written.days) {
             if stopped() {
                 return Ok(written);
             }
             let started = Instant::now();
-            match day {
-                FinishedDay::InMemory(rows, bytes) => {
-                    sink.begin_day(&rows.day)?;
-                    sink.write(&rows)?;
-                    written.count(&rows);
-                    drop(rows);
-                    heap.change(bytes, 0);
-                }
-                FinishedDay::OnDisk(mut runs) => {
-                    sink.begin_day(runs.day())?;
-                    while let Some(rows) = runs.next_batch()? {
-                        if stopped() {
-                            return Ok(written);
-                        }
-                        sink.write(&rows)?;
-                        written.count(&rows);
+            let rows = loop {
+                match put(&mut *sink, &mut day, stopped) {
+                    Ok(Some(rows)) => break rows,
+                    Ok(None) => return Ok(written),
+                    Err(RunError::Sink(failed)) => {
+                        *written.redone.entry(sink.recover(failed)?).or_default() += 1;
                     }
+                    Err(error) => return Err(error),
                 }
+            };
+            if let FinishedDay::InMemory(rows, bytes) = day {
+                drop(rows);
+                heap.change(bytes, 0);
             }
-            sink.end_day()?;
+            written.add(rows);
             written.days += 1;
             written.time += started.elapsed();
             progress.advance();
@@ -108,14 +106,40 @@ pub fn write(
     Ok(written)
 }
 
-impl Written {
-    fn count(&mut self, rows: &RowBatch) {
-        for row in &rows.rows {
-            *match row.kind {
-                RowKind::Pod => &mut self.pod_rows,
-                RowKind::Storage => &mut self.storage_rows,
-                RowKind::Unallocated => &mut self.unallocated_rows,
-            } += 1;
+/// Puts a whole day into the sink, from its first row on, and counts its rows; `None` if `stopped`
+/// on the way.
+fn put(
+    sink: &mut dyn Sink,
+    day: &mut FinishedDay,
+    stopped: &dyn Fn() -> bool,
+) -> Result<Option<Rows>, RunError> {
+    let mut count = Rows::default();
+    match day {
+        FinishedDay::InMemory(rows, _) => {
+            sink.begin_day(&rows.day)?;
+            sink.write(rows)?;
+            count.count(rows);
         }
+        FinishedDay::OnDisk(runs) => {
+            runs.rewind()?;
+            sink.begin_day(runs.day())?;
+            while let Some(rows) = runs.next_batch()? {
+                if stopped() {
+                    return Ok(None);
+                }
+                sink.write(&rows)?;
+                count.count(&rows);
+            }
+        }
+    }
+    sink.end_day()?;
+    Ok(Some(count))
+}
+
+impl Written {
+    fn add(&mut self, rows: Rows) {
+        self.pod_rows += rows.pod;
+        self.storage_rows += rows.storage;
+        self.unallocated_rows += rows.unallocated;
     }
 }

@@ -1,7 +1,7 @@
 //! Which of the hosts that share a run does which units.
 
 use super::units::Unit;
-use super::{Plan, PlannedGroup};
+use super::Plan;
 use crate::decode::times::day_number;
 use crate::settings::Settings;
 
@@ -68,23 +68,8 @@ impl Dealer {
     /// Takes all that is not of shard `index` out of a plan. A row group of several days is read by each
     /// shard that does one of them.
     pub fn keep(&self, plan: &mut Plan, index: usize) {
-        let kept: Vec<bool> = plan.units.iter().map(|unit| self.shard(unit) == index).collect();
-        // How many units before each one are kept: its index afterwards.
-        let mut before = Vec::with_capacity(kept.len() + 1);
-        let mut count = 0;
-        before.push(count);
-        for &is_kept in &kept {
-            count += usize::from(is_kept);
-            before.push(count);
-        }
-        let mut units = kept.iter();
-        plan.units.retain(|_| units.next().copied().unwrap_or(false));
-        plan.groups.retain_mut(|group| {
-            let PlannedGroup { units: (first, last), .. } = group;
-            let (start, end) = (before[*first], before[*last + 1]);
-            (*first, *last) = (start, end.saturating_sub(1));
-            start < end
-        });
+        let others: Vec<bool> = plan.units.iter().map(|unit| self.shard(unit) != index).collect();
+        plan.drop_units(&others);
     }
 }
 

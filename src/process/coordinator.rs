@@ -23,6 +23,7 @@ use crate::plan::chunks;
 use crate::sink::Sink;
 use crate::store::StoreError;
 use crate::store::traffic::Fault;
+use crate::telemetry::Figure;
 
 /// How worker processes are set up.
 pub struct Setup<'a> {
@@ -301,31 +302,38 @@ impl Coordinator<'_> {
             held.give_back()?;
             Ok(shared.states.rows_done(task.units, task.rows))
         })?;
-        self.count(report);
+        self.count(task, report);
         if job.streaming {
             complete.into_iter().for_each(|unit| job.pool.install(|| (self.complete)(unit)));
         }
         Ok(())
     }
 
-    fn count(&self, report: Report) {
+    fn count(&self, task: &Task, report: Report) {
         if let Some(traffic) = self.job.store.traffic() {
             let faults = Fault::ALL.into_iter().zip(report.faults);
             traffic.add(report.requests, report.fetched, faults);
         }
         self.figures(|figures| figures.peak = figures.peak.max(report.peak));
+        let bytes = self.job.plan.groups[task.groups.clone()].iter().map(|g| g.group.bytes).sum();
+        let telemetry = self.job.telemetry;
+        telemetry.add(Figure::Chunks, report.chunks);
+        telemetry.add(Figure::BytesRead, bytes);
+        telemetry.add_time(Figure::AggregateTime, Duration::from_micros(report.aggregate_micros));
         let known = |name: &str| {
             POD_NUMBERS.iter().chain(&STORAGE_NUMBERS).copied().find(|known| *known == name)
         };
+        let counts = Counts {
+            rows: report.rows,
+            rows_outside: report.rows_outside,
+            rows_without_time: report.rows_without_time,
+            odd_values: (report.odd_values.iter())
+                .filter_map(|(name, &count)| Some((known(name)?, count)))
+                .collect(),
+        };
+        telemetry.add_counts(&counts);
         self.shared.outcome(|outcome| {
-            outcome.counts.add(Counts {
-                rows: report.rows,
-                rows_outside: report.rows_outside,
-                rows_without_time: report.rows_without_time,
-                odd_values: (report.odd_values.iter())
-                    .filter_map(|(name, &count)| Some((known(name)?, count)))
-                    .collect(),
-            });
+            outcome.counts.add(counts);
             outcome.chunks += report.chunks;
             outcome.aggregate_time += Duration::from_micros(report.aggregate_micros);
             let changes = &mut outcome.changes;

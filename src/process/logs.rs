@@ -42,8 +42,8 @@ fn forward_line(line: &str, worker: u32) {
 
 /// Level, message and other fields of a logged line.
 fn split(mut event: Map<String, Value>) -> Option<(String, String, Map<String, Value>)> {
+    event.remove("timestamp");
     let Some(Value::String(level)) = event.remove("level") else { return None };
-    let Some(Value::Object(mut fields)) = event.remove("fields") else { return None };
-    let Some(Value::String(message)) = fields.remove("message") else { return None };
-    Some((level, message, fields))
+    let Some(Value::String(message)) = event.remove("message") else { return None };
+    Some((level, message, event))
 }

@@ -26,6 +26,7 @@ use crate::store::traffic::Fault;
 use crate::store::{Store, StoreError};
 use crate::summary::categories::PatternError;
 use crate::summary::finish::Tenant;
+use crate::telemetry::Telemetry;
 
 /// Why a worker cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +104,7 @@ fn serve_orders<W: Write + Send>(
         .thread_name(|i| format!("aggregate-{i}"))
         .build()
         .map_err(|source| WorkerFault::Threads { source })?;
+    let telemetry = Telemetry::default();
     let mut seen = Seen::default();
     for order in orders {
         failpoint::hit("worker.begin")?;
@@ -123,6 +125,8 @@ fn serve_orders<W: Write + Send>(
             // What the others of the run take in the cgroup is planned.
             watch: &Watch::new(None),
             spiller: &spiller,
+            // Its figures go with the answer.
+            telemetry: &telemetry,
             pool: &pool,
             cancelled: &never,
             seed: hello.seed,

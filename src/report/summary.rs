@@ -115,6 +115,9 @@ impl fmt::Display for Summary<'_> {
                 }
             )?;
         }
+        if self.plan.unchanged > 0 {
+            writeln!(f, "unchanged {} days, left as they are", self.plan.unchanged)?;
+        }
         if let Some(outcome) = self.outcome {
             let counts = &outcome.counts;
             writeln!(
@@ -182,6 +185,11 @@ impl fmt::Display for Summary<'_> {
                 written.days,
                 sink_name(self.settings)
             )?;
+            let redone: Vec<String> =
+                written.redone.iter().map(|(why, times)| format!("{times} × {why}")).collect();
+            if !redone.is_empty() {
+                writeln!(f, "redone    days after {}", redone.join(", "))?;
+            }
         }
         if let Some(traffic) = self.traffic {
             self.write_traffic(f, traffic)?;

@@ -2,11 +2,13 @@
 
 pub mod csv;
 pub mod file;
+pub mod observed;
 pub mod parquet;
 pub mod postgres;
 
 use std::sync::Arc;
 
+use crate::database::Passing;
 use crate::summary::row::{DayMeta, RowBatch};
 
 use file::FileError;
@@ -22,6 +24,15 @@ pub trait Sink: Send {
     fn write(&mut self, rows: &RowBatch) -> Result<(), SinkError>;
     fn end_day(&mut self) -> Result<(), SinkError>;
     fn finish(self: Box<Self>) -> Result<(), SinkError>;
+
+    /// Gets ready to take the day anew whose call gave `failed`, from `begin_day` on, and says why
+    /// that may succeed.
+    ///
+    /// # Errors
+    /// `failed` itself if it would fail again, or why the sink gave up.
+    fn recover(&mut self, failed: SinkError) -> Result<Passing, SinkError> {
+        Err(failed)
+    }
 }
 
 /// Why a sink could not take a day.
