@@ -95,9 +95,26 @@ impl Capacity {
     pub fn heap_bytes(&self) -> usize {
         self.nodes.heap_bytes()
     }
+
+    /// Bytes that `rows` more rows may take at once.
+    pub fn growth_bytes(&self, rows: usize) -> usize {
+        self.nodes.growth_bytes(rows)
+    }
 }
 
 impl CapacityTotals {
+    /// Adds the capacity of other nodes.
+    pub fn merge(&mut self, other: &CapacityTotals) {
+        for (sum, other) in [
+            (&mut self.core_seconds, &other.core_seconds),
+            (&mut self.byte_seconds, &other.byte_seconds),
+        ] {
+            if let Some(other) = other {
+                sum.get_or_insert_with(|| other.zeroed()).add_times(other, 1);
+            }
+        }
+    }
+
     fn add(&mut self, most: &Most) {
         if !most.core_seconds.is_nan() {
             self.core_seconds

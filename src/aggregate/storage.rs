@@ -110,4 +110,12 @@ impl Storage {
     pub fn heap_bytes(&self) -> usize {
         self.groups.heap_bytes() + self.outliers.heap_bytes()
     }
+
+    /// Bytes that `rows` more rows may take at once.
+    pub fn growth_bytes(&self, rows: usize) -> usize {
+        match self.groups.is_empty() {
+            true => 0,
+            false => self.groups.growth_bytes(rows),
+        }
+    }
 }

@@ -75,7 +75,8 @@ pub fn code(error: &anyhow::Error) -> u8 {
         if let Some(error) = cause.downcast_ref::<RunError>() {
             return match error {
                 RunError::Read(_) | RunError::Input(_) => INPUT,
-                RunError::Sink(_) | RunError::Spill(_) => OUTPUT,
+                RunError::Sink(_) | RunError::Spill(_) | RunError::Incomplete { .. } => OUTPUT,
+                RunError::TooLarge { .. } => MEMORY,
                 RunError::Worker(error) => worker_code(error),
                 // No one waits for the code.
                 RunError::CoordinatorGone { .. } => OUTPUT,

@@ -2,8 +2,12 @@
 
 use std::io;
 
+use chrono::NaiveDate;
+use uuid::Uuid;
+
 use crate::database::DatabaseError;
 use crate::decode::error::InputError;
+use crate::memory::shares::mebibytes;
 use crate::plan::PlanError;
 use crate::process::WorkerError;
 use crate::sink::SinkError;
@@ -24,6 +28,19 @@ pub enum RunError {
     Worker(#[from] WorkerError),
     #[error("the coordinator takes no more answers")]
     CoordinatorGone { source: io::Error },
+    #[error(
+        "{date} of source {source_uuid} does not fit into memory: the labels of its nodes and \
+         namespaces take {held}, which must be held while rows are made; this input needs a \
+         memory limit of at least {least}",
+        held = mebibytes(*held),
+        least = mebibytes(*least)
+    )]
+    TooLarge { date: NaiveDate, source_uuid: Uuid, held: u64, least: u64 },
+    #[error(
+        "only {written} of {planned} days were written: this is a fault of the program, the output \
+         was not completed; run the same range again"
+    )]
+    Incomplete { written: usize, planned: usize },
     #[error(
         "interrupted: the day or file in progress was rolled back, days that a database has \
          already stay; run the same range again"

@@ -7,12 +7,18 @@
 //! partial state per day; whoever completes a day merges its states and finishes it; one writer
 //! thread puts the days into the sink in order.
 
+mod activity;
+mod day_error;
 pub mod error;
 mod finish;
+mod pressure;
 mod queue;
+mod spilled;
 mod states;
+mod stop;
 mod writer;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -37,12 +43,16 @@ use crate::store::Store;
 use crate::summary::finish::{FanOutCounts, Tenant};
 use crate::telemetry::{Figure, Telemetry};
 
+use activity::Activity;
+use day_error::DayError;
 pub use error::RunError;
 use finish::{FinishedDay, Finisher};
+use pressure::Pressure;
 use queue::ReadyQueue;
 pub use states::UnitState;
 use states::UnitStates;
 pub(crate) use states::{ChunkStates, StateKind};
+use stop::Stop;
 use writer::Progress;
 pub use writer::Written;
 
@@ -89,6 +99,8 @@ pub struct Outcome {
     pub spilled_by_workers: (u64, u64),
     /// `None` where all was done in one process.
     pub workers: Option<WorkerFigures>,
+    /// How long at most one thread worked, and how long all of it took.
+    pub serial_time: (Duration, Duration),
     /// Summed over the threads.
     pub aggregate_time: Duration,
     pub finish_time: Duration,
@@ -112,32 +124,36 @@ pub(crate) fn collect(
     bring: &(dyn Fn(&Shared<'_>, Complete<'_>) + Sync),
 ) -> Result<Outcome, RunError> {
     let heap = Heap::new(job.shares.heap);
-    let shared = Shared::new(job, &heap);
+    let stop = Stop::new(job.cancelled);
+    let activity = Activity::start();
+    let pressure = Pressure::of(job);
+    let shared = Shared::new(job, &heap, &stop, &activity, &pressure);
     let finisher = Finisher {
         tenant: job.tenant,
         spiller: job.spiller,
         heap: &heap,
-        threads: job.shares.threads as u64,
+        shares: job.shares,
         kind: StateKind::of(job),
+        stop: &stop,
     };
+    let units = job.plan.units.len();
     let (day_sender, days) = crossbeam_channel::unbounded();
     std::thread::scope(|threads| {
         let (shared, finisher) = (&shared, &finisher);
+        threads.spawn(|| shared.follow_pressure());
         threads.spawn(move || {
             bring(shared, &|unit| shared.finish_unit(unit, finisher, &day_sender));
         });
-        let stopped = || shared.is_stopped();
-        let units = job.plan.units.len();
-        match writer::write(&days, sink, units, &shared.progress, &heap, &stopped) {
+        let _watched = pressure.ended_on_drop();
+        match writer::write(&days, sink, units, shared, &heap) {
             Ok(written) => shared.outcome(|outcome| outcome.written = written),
             Err(error) => shared.fail(error),
         }
     });
-    let cancelled = job.cancelled.load(Ordering::Relaxed);
-    match shared.end() {
-        Err(error) if cancelled && error.may_be_interruption() => Err(RunError::Interrupted),
-        Ok(outcome) if cancelled && !outcome.written.finished => Err(RunError::Interrupted),
-        ended => ended,
+    match shared.end()? {
+        outcome if outcome.written.finished => Ok(outcome),
+        _ if stop.is_cancelled() => Err(RunError::Interrupted),
+        outcome => Err(RunError::Incomplete { written: outcome.written.days, planned: units }),
     }
 }
 
@@ -151,18 +167,25 @@ pub fn run_unit(
     hand_over: &(dyn Fn(usize, UnitState) -> Result<(), RunError> + Sync),
 ) -> Result<Outcome, RunError> {
     let heap = Heap::new(job.shares.heap);
-    let shared = Shared::new(job, &heap);
-    shared.run_units(&|unit| {
-        if shared.is_stopped() {
-            return;
-        }
-        let state = shared.states.take(unit);
-        let bytes = state.heap_bytes();
-        match hand_over(unit, state) {
-            Ok(()) => shared.progress.advance(),
-            Err(error) => shared.fail(error),
-        }
-        heap.change(bytes, 0);
+    let stop = Stop::new(job.cancelled);
+    let activity = Activity::start();
+    let pressure = Pressure::of(job);
+    let shared = Shared::new(job, &heap, &stop, &activity, &pressure);
+    std::thread::scope(|threads| {
+        threads.spawn(|| shared.follow_pressure());
+        let _watched = pressure.ended_on_drop();
+        shared.run_units(&|unit| {
+            if shared.is_stopped() {
+                return;
+            }
+            let state = shared.states.take(unit);
+            let bytes = state.idle_bytes() + state.heap_bytes();
+            match hand_over(unit, state) {
+                Ok(()) => shared.progress.advance(),
+                Err(error) => shared.fail(error),
+            }
+            heap.change(bytes, 0);
+        });
     });
     shared.end()
 }
@@ -178,16 +201,25 @@ pub(crate) struct Shared<'a> {
     pub progress: Progress,
     outcome: Mutex<Outcome>,
     failure: Mutex<Option<RunError>>,
-    stopped: AtomicBool,
+    stop: &'a Stop<'a>,
+    activity: &'a Activity,
+    pressure: &'a Pressure<'a>,
+    permits: Arc<Permits>,
 }
 
 impl<'a> Shared<'a> {
-    fn new(job: &'a Job<'a>, heap: &'a Heap) -> Self {
-        let (plan, kind) = (job.plan, StateKind::of(job));
+    fn new(
+        job: &'a Job<'a>,
+        heap: &'a Heap,
+        stop: &'a Stop<'a>,
+        activity: &'a Activity,
+        pressure: &'a Pressure<'a>,
+    ) -> Self {
+        let (plan, kind, units) = (job.plan, StateKind::of(job), job.plan.units.len());
         Shared {
             job,
             heap,
-            states: UnitStates::new(plan.units.len(), &plan.groups, kind, job.spiller, heap),
+            states: UnitStates::new(units, &plan.groups, kind, job.spiller, heap, job.shares),
             days: (0..=plan.units.iter().map(|u| u.source).max().unwrap_or(0))
                 .map(|source| UnitDays::new(&plan.units, source))
                 .collect(),
@@ -195,18 +227,32 @@ impl<'a> Shared<'a> {
             progress: Progress::default(),
             outcome: Mutex::new(Outcome::default()),
             failure: Mutex::new(None),
-            stopped: AtomicBool::new(false),
+            stop,
+            activity,
+            pressure,
+            permits: Permits::new(job.shares.in_flight),
         }
     }
 
     /// What came of it, or the first failure.
     fn end(self) -> Result<Outcome, RunError> {
-        if let Some(error) = self.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            return Err(error);
+        match self.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) if self.stop.is_cancelled() && error.may_be_interruption() => {
+                return Err(RunError::Interrupted);
+            }
+            Some(error) => return Err(error),
+            None => {}
         }
         let mut outcome = self.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
         outcome.spilled = self.job.spiller.written();
+        outcome.serial_time = self.activity.serial();
         Ok(outcome)
+    }
+
+    /// Watches memory until the pressure is told that it has ended.
+    fn follow_pressure(&self) {
+        let spill_early = |early| self.states.spill_early.store(early, Ordering::Relaxed);
+        self.pressure.follow(self.heap, &self.permits, &spill_early);
     }
 
     /// Reads and aggregates all units in this process.
@@ -229,20 +275,18 @@ impl<'a> Shared<'a> {
         if !job.streaming {
             (0..job.plan.units.len()).for_each(|unit| job.pool.install(|| complete(unit)));
         }
+        self.outcome(|outcome| outcome.changes = self.pressure.changes());
     }
 
     /// Whether nothing more is to be done: after a failure, or when the run was cancelled.
     pub fn is_stopped(&self) -> bool {
-        if self.job.cancelled.load(Ordering::Relaxed) {
-            self.stopped.store(true, Ordering::Relaxed);
-        }
-        self.stopped.load(Ordering::Relaxed)
+        self.stop.is_set()
     }
 
     /// Keeps the first failure.
     pub fn fail(&self, error: RunError) {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-        self.stopped.store(true, Ordering::Relaxed);
+        self.stop.fail();
     }
 
     pub fn outcome(&self, change: impl FnOnce(&mut Outcome)) {
@@ -252,13 +296,8 @@ impl<'a> Shared<'a> {
     /// The reader thread: fetches chunks in order and gives them to `queue`, with how many may
     /// wait there.
     fn read(&self, lanes: usize, queue: impl FnMut(FetchedChunk, usize)) {
-        let mut controller = Controller::new(self.job.chunk_rows, lanes + 1);
-        let read = self.read_chunks(lanes, &mut controller, queue);
-        match read {
-            Ok(chunks) => self.outcome(|outcome| {
-                outcome.chunks = chunks;
-                outcome.changes = controller.changes();
-            }),
+        match self.read_chunks(lanes, queue) {
+            Ok(chunks) => self.outcome(|outcome| outcome.chunks = chunks),
             Err(error) => self.fail(error.into()),
         }
     }
@@ -267,21 +306,18 @@ impl<'a> Shared<'a> {
     fn read_chunks(
         &self,
         lanes: usize,
-        controller: &mut Controller,
         mut queue: impl FnMut(FetchedChunk, usize),
     ) -> Result<u64, PlanError> {
         let job = self.job;
         let stopped = || self.is_stopped();
         let mut schedule = Schedule::new(&job.plan.groups, lanes);
-        let in_flight = job.shares.in_flight;
-        let permits = Permits::new(in_flight);
-        let all_columns = job.reading.all_columns;
+        let (all_columns, permits) = (job.reading.all_columns, self.permits.clone());
         let mut ahead =
-            ReadAhead::new(job.plan, job.store, all_columns, permits.clone(), in_flight);
+            ReadAhead::new(job.plan, job.store, all_columns, permits, job.shares.in_flight);
         let mut chunks = 0;
         while !stopped() {
-            let rows = if job.adaptive { controller.rows() } else { job.chunk_rows };
-            let waiting = controller.waiting();
+            let (rows, waiting) = self.pressure.chunks();
+            let rows = if job.adaptive { rows } else { job.chunk_rows };
             let mut give = |chunk| queue(chunk, waiting);
             let written = self.progress.days();
             let open_until = if job.streaming { written + lanes + DAYS_AHEAD } else { usize::MAX };
@@ -296,7 +332,6 @@ impl<'a> Shared<'a> {
                     job.telemetry.add(Figure::BytesRead, bytes);
                     job.telemetry.set(Figure::ChunkRows, rows as u64);
                     job.telemetry.set_time(Figure::ReadTime, ahead.waited());
-                    self.look_at_memory(controller, &permits);
                 }
                 // What is under way may be what the days wait for.
                 Next::Blocked => {
@@ -307,29 +342,9 @@ impl<'a> Shared<'a> {
                 Next::Done => break,
             }
         }
-        let waiting = controller.waiting();
-        ahead.give_all(&stopped, &mut |chunk| queue(chunk, waiting))?;
+        ahead.give_all(&stopped, &mut |chunk| queue(chunk, self.pressure.chunks().1))?;
         job.telemetry.set_time(Figure::ReadTime, ahead.waited());
         Ok(chunks)
-    }
-
-    /// Answers pressure on memory, from this process or others in its cgroup.
-    fn look_at_memory(&self, controller: &mut Controller, permits: &Permits) {
-        let in_use = self.job.watch.sample();
-        let limit = self.job.budget.limit.bytes.saturating_sub(in_use.others);
-        if controller.observe(in_use.own, limit) {
-            permits.resize(self.job.shares.in_flight.min(limit / 10));
-            self.states.spill_early.store(controller.is_spilling(), Ordering::Relaxed);
-            tracing::debug!(
-                used = in_use.own,
-                others = in_use.others,
-                limit,
-                rows = controller.rows(),
-                waiting = controller.waiting(),
-                spilling = controller.is_spilling(),
-                "chunks follow the memory there is"
-            );
-        }
     }
 
     /// Adds a chunk to the states of its days, and finishes those that it completes.
@@ -338,6 +353,7 @@ impl<'a> Shared<'a> {
             return;
         };
         let started = Instant::now();
+        let working = self.activity.working();
         if !self.is_stopped() {
             match self.add(&chunk) {
                 Ok(counts) => {
@@ -348,11 +364,13 @@ impl<'a> Shared<'a> {
                         outcome.aggregate_time += started.elapsed();
                     });
                 }
-                Err(error) => self.fail(error),
+                Err(AddError::Input(error)) => self.fail(error.into()),
+                Err(AddError::State((unit, error))) => self.fail_day(unit, error),
             }
         }
         let (units, rows) = (chunk.units, chunk.rows);
         drop(chunk);
+        drop(working);
         self.queue.done(units.0);
         for unit in self.states.rows_done(units, rows) {
             if self.job.streaming {
@@ -361,20 +379,16 @@ impl<'a> Shared<'a> {
         }
     }
 
-    fn add(&self, chunk: &FetchedChunk) -> Result<Counts, RunError> {
+    fn add(&self, chunk: &FetchedChunk) -> Result<Counts, AddError<(usize, DayError)>> {
         let mut counts = Counts::default();
         let mut buffers = Buffers::default();
         let mut states = ChunkStates::new(&self.states);
         for (source, segment) in &chunk.segments {
             let mut days = states.of_source(&self.days[*source]);
             let (tenant, reading) = (self.job.tenant, self.job.reading);
-            match row_group::add_rows(segment, tenant, reading, &mut days, &mut buffers) {
-                Ok(more) => counts.add(more),
-                Err(AddError::Input(error)) => return Err(error.into()),
-                Err(AddError::State(error)) => return Err(error.into()),
-            }
+            counts.add(row_group::add_rows(segment, tenant, reading, &mut days, &mut buffers)?);
         }
-        states.give_back()?;
+        states.give_back().map_err(AddError::State)?;
         Ok(counts)
     }
 
@@ -389,6 +403,7 @@ impl<'a> Shared<'a> {
             return;
         }
         let started = Instant::now();
+        let _working = self.activity.working();
         let state = self.states.take(unit);
         match finisher.finish(state, &self.job.plan.units[unit].meta) {
             Ok((day, counts)) => {
@@ -405,7 +420,26 @@ impl<'a> Shared<'a> {
                 // The writer is gone only after a failure, which it has reported.
                 let _ = days.send((unit, day));
             }
-            Err(error) => self.fail(error.into()),
+            Err(error) => self.fail_day(unit, error),
+        }
+    }
+
+    fn fail_day(&self, unit: usize, error: DayError) {
+        if !matches!(error, DayError::Stopped) {
+            self.fail(self.day_error((unit, error)));
+        }
+    }
+
+    /// What is wrong with a day, with the day.
+    pub fn day_error(&self, (unit, error): (usize, DayError)) -> RunError {
+        let meta = &self.job.plan.units[unit].meta;
+        match error {
+            DayError::Stopped => RunError::Interrupted,
+            DayError::Spill(error) => error.into(),
+            DayError::TooLarge { held, least } => {
+                let (date, source_uuid) = (meta.date, meta.source_uuid);
+                RunError::TooLarge { date, source_uuid, held, least }
+            }
         }
     }
 }

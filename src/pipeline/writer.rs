@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
+use super::Shared;
 use super::error::RunError;
 use super::finish::FinishedDay;
 use crate::database::Passing;
@@ -59,26 +60,27 @@ impl Progress {
     }
 }
 
-/// Takes `units` days, whatever order they come in; ends early when `stopped`.
+/// Takes `units` days, whatever order they come in; ends early when the run is stopped.
 pub fn write(
     days: &Receiver<(usize, FinishedDay)>,
     mut sink: Box<dyn Sink>,
     units: usize,
-    progress: &Progress,
+    shared: &Shared<'_>,
     heap: &Heap,
-    stopped: &dyn Fn() -> bool,
 ) -> Result<Written, RunError> {
+    let stopped = || shared.is_stopped();
     let mut written = Written::default();
     let mut early = BTreeMap::new();
     for (unit, day) in days {
         early.insert(unit, day);
-        while let Some(mut day) = early.remove(&written.days) {
+        while let Some(day) = early.remove(&written.days) {
             if stopped() {
                 return Ok(written);
             }
             let started = Instant::now();
+            let _working = shared.activity.working();
             let rows = loop {
-                match put(&mut *sink, &mut day, stopped) {
+                match put(&mut *sink, &day, heap, &stopped) {
                     Ok(Some(rows)) => break rows,
                     Ok(None) => return Ok(written),
                     Err(RunError::Sink(failed)) => {
@@ -87,17 +89,17 @@ pub fn write(
                     Err(error) => return Err(error),
                 }
             };
-            if let FinishedDay::InMemory(rows, bytes) = day {
-                drop(rows);
-                heap.change(bytes, 0);
-            }
+            let (FinishedDay::InMemory(_, bytes) | FinishedDay::OnDisk(_, bytes)) = day;
+            drop(day);
+            heap.change(bytes, 0);
             written.add(rows);
             written.days += 1;
             written.time += started.elapsed();
-            progress.advance();
+            shared.progress.advance();
         }
     }
-    if written.days == units && !stopped() {
+    // With all days in it, the output is complete: a signal that comes now changes nothing.
+    if written.days == units {
         let started = Instant::now();
         sink.finish()?;
         written.finished = true;
@@ -110,7 +112,8 @@ pub fn write(
 /// on the way.
 fn put(
     sink: &mut dyn Sink,
-    day: &mut FinishedDay,
+    day: &FinishedDay,
+    heap: &Heap,
     stopped: &dyn Fn() -> bool,
 ) -> Result<Option<Rows>, RunError> {
     let mut count = Rows::default();
@@ -120,8 +123,9 @@ fn put(
             sink.write(rows)?;
             count.count(rows);
         }
-        FinishedDay::OnDisk(runs) => {
-            runs.rewind()?;
+        FinishedDay::OnDisk(runs, _) => {
+            let mut runs = runs.merge()?;
+            let _held = heap.hold(runs.heap_bytes());
             sink.begin_day(runs.day())?;
             while let Some(rows) = runs.next_batch()? {
                 if stopped() {

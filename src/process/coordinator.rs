@@ -296,10 +296,10 @@ impl Coordinator<'_> {
         let complete = job.pool.install(|| -> Result<Vec<usize>, RunError> {
             let mut held = pipeline::ChunkStates::new(&shared.states);
             staged.take_in(|unit, piece| {
-                let state = held.state(unit)?;
+                let state = held.state(unit).map_err(|error| shared.day_error(error))?;
                 states::decode_into(piece, state).map_err(|_| RunError::from(WorkerError::Version))
             })?;
-            held.give_back()?;
+            held.give_back().map_err(|error| shared.day_error(error))?;
             Ok(shared.states.rows_done(task.units, task.rows))
         })?;
         self.count(task, report);

@@ -154,7 +154,9 @@ fn send_unit<W: Write + Send>(
             .send(&Answer::State { unit, piece })
             .map_err(|source| RunError::CoordinatorGone { source })
     };
-    state.each(StateKind::of(job), job.spiller, &mut |part| states::encode(&part, &mut send))
+    // What is read back at once is beside all else that the heap counts.
+    let most = job.shares.heap / 16;
+    state.each(StateKind::of(job), most, &mut |part| states::encode(&part, &mut send))
 }
 
 /// The way to the coordinator, shared with the sign of life.
