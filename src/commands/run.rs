@@ -254,8 +254,7 @@ fn divide(
         String::new()
     };
     tracing::info!(
-        "{workers} worker processes{lack}, each of {} threads and {}",
-        worker_threads,
+        "worker processes: {workers}{lack}, each with {worker_threads} threads and {}",
         mebibytes(worker_memory)
     );
     Ok(Some(division))

@@ -18,6 +18,7 @@ pub fn run() -> Result<u8> {
     let hello = "standard input is no coordinator: this command is a part of `run --processes`";
     let Some(hello) = orders::receive::<Hello>(&mut input).context(hello)? else { bail!(hello) };
     worker::die_with(hello.parent).context("the coordinator is gone")?;
+    worker::die_first();
     logging::start(&Logging { level: hello.log_level.clone(), format: LogFormat::Json });
     let (sender, orders) = std::sync::mpsc::channel();
     std::thread::Builder::new()

@@ -162,8 +162,8 @@ impl fmt::Display for Summary<'_> {
                 let peak = mebibytes(peak);
                 writeln!(
                     f,
-                    "workers   {processes} processes of {threads} threads, {died} died, peak memory of \
-                     the largest {peak}"
+                    "workers   {processes} processes with {threads} threads each, {died} died, peak memory \
+                     of the largest {peak}"
                 )?;
             }
             let of_workers = outcome.spilled_by_workers;

@@ -80,7 +80,7 @@ fn memory_is_divided_and_too_little_is_said() {
     let flags = ["--processes", "4", "--memory-limit", &least];
     let output = command(&out, &flags).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-    assert!(text(&output).contains("1 worker processes instead of 4"), "{}", text(&output));
+    assert!(text(&output).contains("worker processes: 1 instead of 4"), "{}", text(&output));
     assert!(std::fs::read(&out).unwrap() == wanted());
 }
 
