@@ -206,7 +206,11 @@ pub fn roll_up_watched(
         Some(division) => {
             let hello = hello(settings, &job, division, enabled_keys);
             let timeout = settings.performance.worker_timeout;
-            process::run(&job, Box::new(sink), &process::Setup { division, hello, timeout, cgroup })?
+            process::run(
+                &job,
+                Box::new(sink),
+                &process::Setup { division, hello, timeout, cgroup },
+            )?
         }
     };
     summary::warn_of_outcome(&outcome);

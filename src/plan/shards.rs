@@ -1,7 +1,7 @@
 //! Which of the hosts that share a run does which units.
 
-use super::units::Unit;
 use super::Plan;
+use super::units::Unit;
 use crate::decode::times::day_number;
 use crate::settings::Settings;
 

@@ -207,7 +207,7 @@ impl Coordinator<'_> {
             match first {
                 None => tracing::warn!(
                     worker = id,
-                    "a worker process {ending} at work on {name}; nothing of that counts, and it is \
+                    "a worker process {ending}, while at work on {name}; nothing of that counts, and it is \
                      done again by another one in chunks of half the size"
                 ),
                 Some(first) => {
