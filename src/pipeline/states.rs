@@ -18,8 +18,8 @@ use crate::spill::SpillError;
 use crate::spill::bytes::{Cursor, Malformed};
 use crate::spill::groups::{self, LentPairs, Share};
 use crate::spill::sorted::{self, ALL, SortedRun, Spread};
-use crate::spill::{capacity, claims};
 use crate::spill::spiller::{Spilled, Spiller};
+use crate::spill::{capacity, claims};
 
 /// How states come to be.
 #[derive(Debug, Clone, Copy)]
