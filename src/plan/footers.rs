@@ -51,7 +51,7 @@ pub fn read(
     }
     let metadata = reader.finish().map_err(failed)?;
     check_offsets(&object, &metadata, size)?;
-    let columns = schema::find(&object, &metadata, &schema::wanted(part, pod_names))?;
+    let columns = schema::find(&object, &metadata, &schema::wanted(part, pod_names))?.into();
     let footer_length = footer_length(&opened.tail);
     let file =
         InputFile { object, stored: opened.object.clone(), footer_length, part, columns, days };

@@ -97,10 +97,11 @@ mod tests {
                 stored: Object { path, size: 0, modified: None, e_tag: None },
                 footer_length: 0,
                 part: Part::Pods,
-                columns: Vec::new(),
+                columns: Arc::default(),
                 days: (0, 0),
             };
-            let group = RowGroup { rows, bytes: 0, decode_bytes: 0, promised_days: None };
+            let group =
+                RowGroup { rows, columns: 0, bytes: 0, decode_bytes: 0, promised_days: None };
             let units = (first, first + more);
             let (file, ranges) = (Arc::new(file), Box::new([]));
             PlannedGroup { file, source: 0, row_group: 0, group, ranges, units }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Sink, SinkError};
+use crate::database::Passing;
 use crate::summary::row::{DayMeta, RowBatch};
 use crate::telemetry::totals::{DayInProgress, Sums};
 use crate::telemetry::{Figure, Telemetry};
@@ -65,6 +66,18 @@ impl Sink for ObservedSink {
             }
         }
         Ok(())
+    }
+
+    fn recover(&mut self, failed: SinkError) -> Result<Passing, SinkError> {
+        let ObservedSink { sink, telemetry, .. } = self;
+        let passing = telemetry.timed(Figure::WriteTime, || sink.recover(failed))?;
+        let figure = match passing {
+            Passing::Deadlock => Figure::RedoneForDeadlock,
+            Passing::SerializationFailure => Figure::RedoneForSerialization,
+            Passing::LostConnection => Figure::RedoneForConnection,
+        };
+        telemetry.add(figure, 1);
+        Ok(passing)
     }
 
     fn finish(self: Box<Self>) -> Result<(), SinkError> {
