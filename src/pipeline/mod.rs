@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 
 use crate::decode::row_group::{self, AddError, Buffers, Counts, Reading};
-use crate::memory::controller::{Changes, Controller};
+use crate::memory::controller::Changes;
 use crate::memory::heap::Heap;
 use crate::memory::permits::Permits;
 use crate::memory::shares::{Budget, Shares};
