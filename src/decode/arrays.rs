@@ -19,7 +19,6 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use super::column::Resolve;
 use super::error::{InputError, Place};
 use super::times::{self, DAY_MICROS, NO_TIME};
-use crate::aggregate::rows::Id;
 use crate::read::bytes::ColumnBytes;
 
 /// A forward reader of one column chunk through arrays of up to a batch of rows.
@@ -220,22 +219,21 @@ impl ArrayColumn {
         Ok(self.cast(&array, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
     }
 
-    pub fn texts<I: Id>(
+    pub fn texts<R: Resolve>(
         &mut self,
         count: usize,
-        null: I,
-        resolve: &mut Resolve<'_, I>,
-        out: &mut Vec<I>,
+        null: R::Id,
+        resolve: &mut R,
+        out: &mut Vec<R::Id>,
     ) -> Result<(), InputError> {
         let array = self.take(count);
         let texts = self.cast(&array, &DataType::LargeUtf8)?;
         let texts: &LargeStringArray = texts.as_string::<i64>();
-        for text in texts {
-            out.push(match text {
-                None => null,
-                Some(text) => resolve(text.as_bytes(), &self.place)?,
-            });
-        }
+        let mut ids = Vec::with_capacity(count - texts.null_count());
+        let present = texts.iter().flatten().map(str::as_bytes);
+        resolve.ids(present, &self.place, &mut ids)?;
+        let mut ids = ids.into_iter();
+        out.extend(texts.iter().map(|text| text.and_then(|_| ids.next()).unwrap_or(null)));
         Ok(())
     }
 }

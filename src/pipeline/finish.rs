@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use crate::aggregate::partial::Partial;
 use crate::memory::heap::Heap;
+use crate::sink::{Encode, Encoded, SinkError};
 use crate::spill::groups::{self, LentPairs, Share};
 use crate::spill::rows::{MergedRuns, Run};
 use crate::spill::spiller::{Spilled, Spiller};
@@ -15,12 +16,38 @@ use crate::summary::row::{DayMeta, RowBatch};
 use crate::summary::unallocated::NodeUses;
 
 use super::states::{StateKind, UnitState};
+use super::writer::RowCounts;
 
 /// The rows of a day.
 pub enum FinishedDay {
     /// With the bytes that they are counted with.
     InMemory(RowBatch, u64),
+    /// As the sink wants it: what its encoder made, with the rows by kind.
+    Encoded {
+        meta: Arc<DayMeta>,
+        day: Encoded,
+        rows: RowCounts,
+        bytes: u64,
+    },
     OnDisk(MergedRuns),
+}
+
+impl FinishedDay {
+    /// Lets `encoder` prepare a day that is in memory, if there is room for that. The encoded form
+    /// takes its place in `heap`.
+    pub fn encoded(self, encoder: &dyn Encode, heap: &Heap) -> Result<Self, SinkError> {
+        let FinishedDay::InMemory(rows, bytes) = self else { return Ok(self) };
+        let Some(_reserved) = heap.reserve(encoder.bytes(&rows)) else {
+            return Ok(FinishedDay::InMemory(rows, bytes));
+        };
+        let Some(day) = encoder.encode(&rows)? else {
+            return Ok(FinishedDay::InMemory(rows, bytes));
+        };
+        let now = day.heap_bytes() as u64;
+        heap.change(bytes, now);
+        let (meta, rows) = (rows.day.clone(), RowCounts::of(&rows));
+        Ok(FinishedDay::Encoded { meta, day, rows, bytes: now })
+    }
 }
 
 /// What finishing a day takes in memory, in terms of its states: labels are merged, rows made and

@@ -11,7 +11,7 @@ mod states;
 mod writer;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
@@ -27,7 +27,7 @@ use crate::plan::units::UnitDays;
 use crate::plan::{Plan, PlanError};
 use crate::read::ahead::ReadAhead;
 use crate::read::reader::FetchedChunk;
-use crate::sink::Sink;
+use crate::sink::{Encode, Sink};
 use crate::spill::spiller::Spiller;
 use crate::store::Store;
 use crate::summary::finish::{FanOutCounts, Tenant};
@@ -108,6 +108,7 @@ pub fn run(job: &Job<'_>, sink: Box<dyn Sink>) -> Result<Outcome, RunError> {
         outcome: Mutex::new(Outcome::default()),
         failure: Mutex::new(None),
         stopped: AtomicBool::new(false),
+        encoder: sink.encoder(),
     };
     let (day_sender, days) = crossbeam_channel::unbounded();
     std::thread::scope(|threads| {
@@ -166,6 +167,7 @@ struct Shared<'a> {
     outcome: Mutex<Outcome>,
     failure: Mutex<Option<RunError>>,
     stopped: AtomicBool,
+    encoder: Option<Arc<dyn Encode>>,
 }
 
 impl Shared<'_> {
@@ -313,7 +315,16 @@ impl Shared<'_> {
         }
         let started = Instant::now();
         let state = self.states.take(unit);
-        match self.finisher.finish(state, &self.job.plan.units[unit].meta) {
+        let finished = self.finisher.finish(state, &self.job.plan.units[unit].meta);
+        let encoded = finished.map_err(RunError::from).and_then(|(day, counts)| {
+            let encoder = self.encoder.as_deref();
+            let day = match encoder {
+                Some(encoder) => day.encoded(encoder, self.finisher.heap)?,
+                None => day,
+            };
+            Ok((day, counts))
+        });
+        match encoded {
             Ok((day, counts)) => {
                 self.outcome(|outcome| {
                     outcome.rows_without_node += counts.rows_without_node;
@@ -324,7 +335,7 @@ impl Shared<'_> {
                 // The writer is gone only after a failure, which it has reported.
                 let _ = days.send((unit, day));
             }
-            Err(error) => self.fail(error.into()),
+            Err(error) => self.fail(error),
         }
     }
 }

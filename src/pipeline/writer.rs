@@ -25,6 +25,14 @@ pub struct Written {
     pub finished: bool,
 }
 
+/// Rows by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RowCounts {
+    pod: u64,
+    storage: u64,
+    unallocated: u64,
+}
+
 /// How many days were written: the reader must not run too far ahead of it.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -78,8 +86,14 @@ pub fn write(
                 FinishedDay::InMemory(rows, bytes) => {
                     sink.begin_day(&rows.day)?;
                     sink.write(&rows)?;
-                    written.count(&rows);
+                    written.count(RowCounts::of(&rows));
                     drop(rows);
+                    heap.change(bytes, 0);
+                }
+                FinishedDay::Encoded { meta, day, rows, bytes } => {
+                    sink.begin_day(&meta)?;
+                    sink.write_encoded(day)?;
+                    written.count(rows);
                     heap.change(bytes, 0);
                 }
                 FinishedDay::OnDisk(mut runs) => {
@@ -89,7 +103,7 @@ pub fn write(
                             return Ok(written);
                         }
                         sink.write(&rows)?;
-                        written.count(&rows);
+                        written.count(RowCounts::of(&rows));
                     }
                 }
             }
@@ -108,14 +122,24 @@ pub fn write(
     Ok(written)
 }
 
-impl Written {
-    fn count(&mut self, rows: &RowBatch) {
+impl RowCounts {
+    pub fn of(rows: &RowBatch) -> Self {
+        let mut counts = RowCounts::default();
         for row in &rows.rows {
             *match row.kind {
-                RowKind::Pod => &mut self.pod_rows,
-                RowKind::Storage => &mut self.storage_rows,
-                RowKind::Unallocated => &mut self.unallocated_rows,
+                RowKind::Pod => &mut counts.pod,
+                RowKind::Storage => &mut counts.storage,
+                RowKind::Unallocated => &mut counts.unallocated,
             } += 1;
         }
+        counts
+    }
+}
+
+impl Written {
+    fn count(&mut self, rows: RowCounts) {
+        self.pod_rows += rows.pod;
+        self.storage_rows += rows.storage;
+        self.unallocated_rows += rows.unallocated;
     }
 }

@@ -5,12 +5,13 @@ use std::hash::BuildHasher;
 use rustc_hash::{FxBuildHasher, FxHashSet};
 
 use super::bytes::{Cursor, Malformed, put_text, put_varint};
-use crate::aggregate::exact::{Sum, Wide};
+use crate::aggregate::exact::Sum;
 use crate::aggregate::interner::hash_text;
 use crate::aggregate::partial::Partial;
 use crate::aggregate::pods::{PodKey, PodState};
 use crate::aggregate::rows::POD_SUMS;
 use crate::aggregate::sums::Sums;
+use crate::aggregate::wide::Wide;
 use crate::labels::sets::SetId;
 use crate::summary::row::TextId;
 
@@ -51,10 +52,10 @@ fn encode_group(state: &Partial, index: usize, out: &mut Vec<u8>) {
             put_text(out, state.texts.get(TextId(value)));
         }
     }
-    put_varint(out, group.rows);
+    let (sums, rows, present) = group.sums.parts();
+    put_varint(out, u64::from(rows));
     out.extend(group.node_cores.to_le_bytes());
     out.extend(group.node_bytes.to_le_bytes());
-    let (sums, present) = group.sums.parts();
     out.extend(present.to_le_bytes());
     for sum in sums {
         let (high, low) = sum.parts();
@@ -155,7 +156,7 @@ pub fn decode_into(bytes: &[u8], share: Share<'_>, state: &mut Partial) -> Resul
             }
             state.sets.intern_ids(&pairs)
         };
-        let rows = cursor.varint()?;
+        let rows = u32::try_from(cursor.varint()?).map_err(|_| Malformed)?;
         let node_cores = cursor.f64()?;
         let node_bytes = cursor.f64()?;
         let present = u16::from_le_bytes(cursor.array()?);
@@ -164,8 +165,8 @@ pub fn decode_into(bytes: &[u8], share: Share<'_>, state: &mut Partial) -> Resul
             let high = i64::from_le_bytes(cursor.array()?);
             *sum = Sum::from_parts(high, i64::from_le_bytes(cursor.array()?));
         }
-        let sums = Sums::from_parts(sums, present);
-        let group = PodState { sums, resource_id, node_cores, node_bytes, rows };
+        let sums = Sums::from_parts(sums, rows, present);
+        let group = PodState { sums, resource_id, node_cores, node_bytes };
         let key = PodKey { namespace, node, labels };
         let index = state.pods.merge_group(key, &group, &state.texts);
         for _ in 0..cursor.varint()? {
@@ -226,7 +227,12 @@ mod tests {
     fn labels(state: &mut Partial, tenant: &Tenant, text: usize) -> SetId {
         match TEXTS[text] {
             None => Partial::no_labels(tenant.null_rules),
-            Some(text) => state.label_set(text.as_bytes(), &tenant.keys).unwrap(),
+            Some(text) => {
+                let mut sets = Vec::new();
+                let texts = [text.as_bytes()].into_iter();
+                state.label_sets(texts, &tenant.keys, tenant.null_rules, &mut sets).unwrap();
+                sets[0]
+            }
         }
     }
 

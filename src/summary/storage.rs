@@ -124,7 +124,7 @@ pub fn rows(
     for (index, (key, state)) in storage.groups.iter().enumerate() {
         let times = day.category_times(key.namespace, tenant);
         if times > 1 {
-            counts.category_rows += state.rows;
+            counts.category_rows += state.sums.rows();
         }
         let mut fanned = false;
         for (node, resource_id) in mounts.nodes(key.claim, key.pod, key.namespace, tenant.fan_out) {
@@ -158,7 +158,7 @@ pub fn rows(
             }
         }
         if fanned {
-            counts.label_rows += state.rows;
+            counts.label_rows += state.sums.rows();
         }
     }
 
