@@ -1,6 +1,10 @@
 //! Hourly OpenShift usage in Parquet to daily summary rows.
 
+// Output goes through commands::output, which a closed pipe does not end.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod aggregate;
+pub mod bench;
 pub mod cli;
 pub mod commands;
 pub mod convert;
@@ -10,6 +14,7 @@ pub mod demo;
 pub mod failpoint;
 pub mod generate;
 pub mod labels;
+pub mod ledger;
 pub mod line_items;
 pub mod lookups;
 pub mod memory;
@@ -22,4 +27,5 @@ pub mod sink;
 pub mod spill;
 pub mod store;
 pub mod summary;
+pub mod telemetry;
 pub mod verify;

@@ -1,5 +1,6 @@
 //! Pods repeat themselves: from hour to hour a pod stays where it is, with the labels it has.
 
+use super::groups::vec_growth;
 use crate::labels::sets::SetId;
 use crate::summary::row::TextId;
 
@@ -43,6 +44,15 @@ impl LastRows {
             self.pods.resize(slot + 1, (NOTHING, UNSEEN));
         }
         self.pods[slot] = (shown, group);
+    }
+
+    /// Bytes that rows may take at once whose pods are among the first of `texts`; none where no pod
+    /// was kept yet.
+    pub fn growth_bytes(&self, texts: usize) -> usize {
+        match self.pods.is_empty() {
+            true => 0,
+            false => vec_growth(&self.pods, texts.saturating_sub(self.pods.len())),
+        }
     }
 
     /// Bytes held, capacity included.

@@ -36,13 +36,29 @@ impl Places {
     /// Takes over another state's places.
     pub fn merge(&mut self, other: &Places, ids: &mut Translation<'_>) {
         for (place, ()) in other.places.iter() {
-            self.places.entry(Place {
+            self.merge_one(Place {
                 namespace: ids.text(place.namespace),
                 pod: ids.text(place.pod),
                 node: ids.text(place.node),
                 resource_id: ids.text(place.resource_id),
             });
         }
+    }
+
+    pub fn merge_one(&mut self, place: Place) {
+        self.places.entry(place);
+    }
+
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    pub fn at(&self, index: usize) -> Place {
+        self.places.key(index)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Place> {
@@ -52,5 +68,13 @@ impl Places {
     /// Bytes held, capacity included.
     pub fn heap_bytes(&self) -> usize {
         self.places.heap_bytes()
+    }
+
+    /// Bytes that `rows` more rows may take at once.
+    pub fn growth_bytes(&self, rows: usize) -> usize {
+        match self.places.is_empty() {
+            true => 0,
+            false => self.places.growth_bytes(rows),
+        }
     }
 }

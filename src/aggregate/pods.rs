@@ -218,6 +218,11 @@ impl Pods {
         state.sums.total(index, measure, POD_SCALES[measure], &self.outliers)
     }
 
+    /// Bytes that `rows` more rows may take at once, whose texts are the first of `texts`.
+    pub fn growth_bytes(&self, rows: usize, texts: usize) -> usize {
+        self.groups.growth_bytes(rows) + self.last.growth_bytes(texts)
+    }
+
     /// Bytes held, capacity included.
     pub fn heap_bytes(&self) -> usize {
         self.groups.heap_bytes()

@@ -1,13 +1,18 @@
 //! Exit codes.
 
 use super::output::OutputError;
+use super::shell::ManError;
+use crate::bench::BenchError;
 use crate::demo::DemoError;
 use crate::generate::GenerateError;
+use crate::ledger::LedgerError;
 use crate::lookups::LookupsError;
 use crate::lookups::periods::PeriodError;
 use crate::memory::shares::TooSmall;
 use crate::pipeline::RunError;
 use crate::plan::PlanError;
+use crate::report::metrics::MetricsError;
+use crate::report::run::ReportError;
 use crate::settings::SettingsError;
 use crate::sink::SinkError;
 use crate::store::StoreError;
@@ -46,6 +51,15 @@ pub fn code(error: &anyhow::Error) -> u8 {
         if cause.is::<SettingsError>() {
             return USAGE;
         }
+        if let Some(error) = cause.downcast_ref::<MetricsError>() {
+            return if matches!(error, MetricsError::File(_)) { OUTPUT } else { USAGE };
+        }
+        if cause.is::<ReportError>() {
+            return OUTPUT;
+        }
+        if let Some(error) = cause.downcast_ref::<ManError>() {
+            return if matches!(error, ManError::NoCommand { .. }) { USAGE } else { OUTPUT };
+        }
         if cause.is::<PlanError>() {
             return INPUT;
         }
@@ -61,17 +75,35 @@ pub fn code(error: &anyhow::Error) -> u8 {
         if let Some(error) = cause.downcast_ref::<RunError>() {
             return match error {
                 RunError::Read(_) | RunError::Input(_) => INPUT,
-                RunError::Sink(_) | RunError::Spill(_) => OUTPUT,
+                RunError::Sink(_) | RunError::Spill(_) | RunError::Incomplete { .. } => OUTPUT,
+                RunError::TooLarge { .. } => MEMORY,
                 RunError::Interrupted => INTERRUPTED,
             };
         }
         if let Some(error) = cause.downcast_ref::<GenerateError>() {
-            return if error.is_usage() { USAGE } else { OUTPUT };
+            return match error {
+                GenerateError::Store(StoreError::Interrupted) => INTERRUPTED,
+                error if error.is_usage() => USAGE,
+                _ => OUTPUT,
+            };
         }
         if let Some(DemoError::Folder { .. } | DemoError::Write { .. }) = cause.downcast_ref() {
             return OUTPUT;
         }
-        if cause.is::<crate::database::DatabaseError>() {
+        if let Some(error) = cause.downcast_ref::<BenchError>() {
+            return match error {
+                BenchError::Failed { code, .. } => *code,
+                BenchError::Different { .. } => DIFFERENT,
+                BenchError::Killed { .. } => MEMORY,
+                BenchError::Interrupted => INTERRUPTED,
+                BenchError::Folder { .. }
+                | BenchError::Start { .. }
+                | BenchError::Watch { .. }
+                | BenchError::Answer { .. }
+                | BenchError::ReadBack { .. } => OUTPUT,
+            };
+        }
+        if cause.is::<crate::database::DatabaseError>() || cause.is::<LedgerError>() {
             return OUTPUT;
         }
     }

@@ -1,12 +1,17 @@
 //! The subcommands: each settles its settings, does its work and says what came of it.
 
+pub mod bench;
 pub mod convert;
 pub mod demo;
 pub mod exit;
 pub mod generate;
+mod ledger;
 pub mod logging;
 pub mod output;
 pub mod plan;
 pub mod run;
+pub mod shell;
 pub mod signals;
+pub mod status;
+pub mod target;
 pub mod verify;

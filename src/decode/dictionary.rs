@@ -13,6 +13,7 @@ pub struct TextDictionary {
     bytes: Bytes,
     ranges: Vec<(u32, u32)>,
     /// For each partial state that codes were resolved for: code → id, [`UNRESOLVED`] where not yet.
+    /// A state that came in the place of another takes over its map, emptied.
     remaps: Vec<(StateId, Vec<u32>)>,
 }
 
@@ -55,8 +56,15 @@ impl TextDictionary {
         resolve: &mut R,
         place: &Place,
     ) -> Result<&[u32], InputError> {
-        let known = match self.remaps.iter().position(|&(known, _)| known == state) {
-            Some(known) => known,
+        let known = match self.remaps.iter().position(|&(known, _)| known.is_of_line(state)) {
+            Some(known) => {
+                let (of, remap) = &mut self.remaps[known];
+                if *of != state {
+                    *of = state;
+                    remap.fill(UNRESOLVED);
+                }
+                known
+            }
             None => {
                 self.remaps.push((state, vec![UNRESOLVED; self.ranges.len()]));
                 self.remaps.len() - 1

@@ -4,6 +4,7 @@ use hashbrown::HashTable;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_secret};
 
 use super::sets::SetId;
+use crate::aggregate::groups::vec_growth;
 use crate::aggregate::interner::Interner;
 
 /// How texts are told apart: by hash or by comparing them.
@@ -74,6 +75,19 @@ impl KnownLabels {
             }
         }
         Ok(())
+    }
+
+    /// Bytes that `more` texts may take at once.
+    pub fn growth_bytes(&self, more: usize) -> usize {
+        match self {
+            KnownLabels::Hashed(known) if known.table.len() + more > known.table.capacity() => {
+                2 * known.table.allocation_size()
+            }
+            KnownLabels::Hashed(_) => 0,
+            KnownLabels::Compared { texts, sets } => {
+                texts.growth_bytes(more) + vec_growth(sets, more)
+            }
+        }
     }
 
     /// Bytes held, capacity included.

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
+use super::Shared;
 use super::error::RunError;
 use super::finish::FinishedDay;
+use crate::database::Passing;
+use crate::ledger::Rows;
 use crate::memory::heap::Heap;
 use crate::memory::permits::LOOK_UP;
 use crate::sink::Sink;
-use crate::summary::row::{RowBatch, RowKind};
 
 /// What went into the sink.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,16 +23,10 @@ pub struct Written {
     pub storage_rows: u64,
     pub unallocated_rows: u64,
     pub time: Duration,
+    /// How often a day was done again, by why.
+    pub redone: BTreeMap<Passing, u64>,
     /// Whether the sink has all days and was told so.
     pub finished: bool,
-}
-
-/// Rows by kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RowCounts {
-    pod: u64,
-    storage: u64,
-    unallocated: u64,
 }
 
 /// How many days were written: the reader must not run too far ahead of it.
@@ -64,15 +60,15 @@ impl Progress {
     }
 }
 
-/// Takes `units` days, whatever order they come in; ends early when `stopped`.
+/// Takes `units` days, whatever order they come in; ends early when the run is stopped.
 pub fn write(
     days: &Receiver<(usize, FinishedDay)>,
     mut sink: Box<dyn Sink>,
     units: usize,
-    progress: &Progress,
+    shared: &Shared<'_>,
     heap: &Heap,
-    stopped: &dyn Fn() -> bool,
 ) -> Result<Written, RunError> {
+    let stopped = || shared.is_stopped();
     let mut written = Written::default();
     let mut early = BTreeMap::new();
     for (unit, day) in days {
@@ -82,38 +78,28 @@ pub fn write(
                 return Ok(written);
             }
             let started = Instant::now();
-            match day {
-                FinishedDay::InMemory(rows, bytes) => {
-                    sink.begin_day(&rows.day)?;
-                    sink.write(&rows)?;
-                    written.count(RowCounts::of(&rows));
-                    drop(rows);
-                    heap.change(bytes, 0);
-                }
-                FinishedDay::Encoded { meta, day, rows, bytes } => {
-                    sink.begin_day(&meta)?;
-                    sink.write_encoded(day)?;
-                    written.count(rows);
-                    heap.change(bytes, 0);
-                }
-                FinishedDay::OnDisk(mut runs) => {
-                    sink.begin_day(runs.day())?;
-                    while let Some(rows) = runs.next_batch()? {
-                        if stopped() {
-                            return Ok(written);
-                        }
-                        sink.write(&rows)?;
-                        written.count(RowCounts::of(&rows));
+            let _working = shared.activity.working();
+            let rows = loop {
+                match put(&mut *sink, &day, heap, &stopped) {
+                    Ok(Some(rows)) => break rows,
+                    Ok(None) => return Ok(written),
+                    Err(RunError::Sink(failed)) => {
+                        *written.redone.entry(sink.recover(failed)?).or_default() += 1;
                     }
+                    Err(error) => return Err(error),
                 }
-            }
-            sink.end_day()?;
+            };
+            let bytes = day.bytes();
+            drop(day);
+            heap.change(bytes, 0);
+            written.add(rows);
             written.days += 1;
             written.time += started.elapsed();
-            progress.advance();
+            shared.progress.advance();
         }
     }
-    if written.days == units && !stopped() {
+    // With all days in it, the output is complete: a signal that comes now changes nothing.
+    if written.days == units {
         let started = Instant::now();
         sink.finish()?;
         written.finished = true;
@@ -122,22 +108,45 @@ pub fn write(
     Ok(written)
 }
 
-impl RowCounts {
-    pub fn of(rows: &RowBatch) -> Self {
-        let mut counts = RowCounts::default();
-        for row in &rows.rows {
-            *match row.kind {
-                RowKind::Pod => &mut counts.pod,
-                RowKind::Storage => &mut counts.storage,
-                RowKind::Unallocated => &mut counts.unallocated,
-            } += 1;
+/// Puts a whole day into the sink, from its first row on, and counts its rows; `None` if `stopped`
+/// on the way.
+fn put(
+    sink: &mut dyn Sink,
+    day: &FinishedDay,
+    heap: &Heap,
+    stopped: &dyn Fn() -> bool,
+) -> Result<Option<Rows>, RunError> {
+    let mut count = Rows::default();
+    match day {
+        FinishedDay::InMemory(rows, _) => {
+            sink.begin_day(&rows.day)?;
+            sink.write(rows)?;
+            count.count(rows);
         }
-        counts
+        FinishedDay::Encoded { meta, day, rows, .. } => {
+            sink.begin_day(meta)?;
+            sink.write_encoded(day)?;
+            count = *rows;
+        }
+        FinishedDay::OnDisk(runs, _) => {
+            let mut runs = runs.merge()?;
+            let _held = heap.hold(runs.heap_bytes());
+            sink.begin_day(runs.day())?;
+            while let Some(rows) = runs.next_batch()? {
+                if stopped() {
+                    return Ok(None);
+                }
+                sink.write(&rows)?;
+                count.count(&rows);
+            }
+        }
     }
+    sink.end_day()?;
+    Ok(Some(count))
 }
 
 impl Written {
-    fn count(&mut self, rows: RowCounts) {
+    fn add(&mut self, rows: Rows) {
         self.pod_rows += rows.pod;
         self.storage_rows += rows.storage;
         self.unallocated_rows += rows.unallocated;

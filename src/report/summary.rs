@@ -114,6 +114,9 @@ impl fmt::Display for Summary<'_> {
                 }
             )?;
         }
+        if self.plan.unchanged > 0 {
+            writeln!(f, "unchanged {} days, left as they are", self.plan.unchanged)?;
+        }
         if let Some(outcome) = self.outcome {
             let counts = &outcome.counts;
             writeln!(
@@ -144,6 +147,15 @@ impl fmt::Display for Summary<'_> {
                     changes.shrunk, changes.least_rows, changes.grown
                 )?;
             }
+            if tracing::enabled!(tracing::Level::DEBUG) {
+                let (serial, all) = outcome.serial_time;
+                writeln!(
+                    f,
+                    "serial    {:.0} % of {:.2} s: at most one thread had work",
+                    100.0 * serial.as_secs_f64() / all.as_secs_f64().max(f64::MIN_POSITIVE),
+                    all.as_secs_f64()
+                )?;
+            }
             let (spilled_bytes, spilled_groups) = outcome.spilled;
             if spilled_bytes > 0 {
                 let bytes = mebibytes(spilled_bytes);
@@ -170,6 +182,11 @@ impl fmt::Display for Summary<'_> {
                 written.days,
                 sink_name(self.settings)
             )?;
+            let redone: Vec<String> =
+                written.redone.iter().map(|(why, times)| format!("{times} × {why}")).collect();
+            if !redone.is_empty() {
+                writeln!(f, "redone    days after {}", redone.join(", "))?;
+            }
         }
         if let Some(traffic) = self.traffic {
             self.write_traffic(f, traffic)?;

@@ -2,12 +2,15 @@
 
 pub mod csv;
 pub mod file;
+pub mod observed;
 pub mod parquet;
 pub mod postgres;
 
 use std::sync::Arc;
 
+use crate::database::Passing;
 use crate::summary::row::{DayMeta, RowBatch};
+use crate::telemetry::totals::DayInProgress;
 
 use file::FileError;
 use postgres::PostgresError;
@@ -21,12 +24,19 @@ pub trait Sink: Send {
     fn begin_day(&mut self, day: &Arc<DayMeta>) -> Result<(), SinkError>;
     fn write(&mut self, rows: &RowBatch) -> Result<(), SinkError>;
     /// Instead of `write`: a whole day as the sink's own encoder made it.
-    fn write_encoded(&mut self, _: Encoded) -> Result<(), SinkError> {
+    fn write_encoded(&mut self, _: &Encoded) -> Result<(), SinkError> {
         Err(SinkError::NotEncoded)
     }
 
     fn end_day(&mut self) -> Result<(), SinkError>;
     fn finish(self: Box<Self>) -> Result<(), SinkError>;
+
+    /// Gets ready to take the day anew whose call gave `failed`, from `begin_day` on, and says why
+    /// that may succeed.
+    ///
+    /// # Errors
+    /// `failed` itself if it would fail again, or why the sink gave up.
+    fn recover(&mut self, failed: SinkError) -> Result<Passing, SinkError>;
 
     /// What takes the encoding of days off the thread that writes; `None` where a sink has nothing
     /// to prepare.
@@ -46,15 +56,22 @@ pub trait Encode: Send + Sync {
 }
 
 /// A day in the form of a sink.
-pub enum Encoded {
+pub struct Encoded {
+    pub form: Form,
+    /// What its rows come to, where someone wants to know: rows are not seen any more.
+    pub totals: DayInProgress,
+}
+
+/// Of which sink.
+pub enum Form {
     Parquet(Vec<parquet::RowGroup>),
 }
 
 impl Encoded {
     /// Bytes held.
     pub fn heap_bytes(&self) -> usize {
-        match self {
-            Encoded::Parquet(groups) => groups.iter().map(parquet::RowGroup::heap_bytes).sum(),
+        match &self.form {
+            Form::Parquet(groups) => groups.iter().map(parquet::RowGroup::heap_bytes).sum(),
         }
     }
 }

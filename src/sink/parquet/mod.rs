@@ -26,9 +26,11 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type};
 
 use super::file::{FileError, PendingFile};
-use super::{Encode, Encoded, Sink, SinkError};
+use super::{Encode, Encoded, Form, Sink, SinkError};
+use crate::database::Passing;
 use crate::summary::columns::{COLUMNS, ColumnType};
 use crate::summary::row::{DayMeta, RowBatch, STREAMED_ROWS};
+use crate::telemetry::totals::DayInProgress;
 
 use row_group::RowGroupBuilder;
 pub use row_group::{ROW_GROUP_ROWS, RowGroup};
@@ -82,14 +84,14 @@ impl ParquetSink {
             return Ok(());
         }
         let group = self.builder.finish();
-        let written = group.and_then(|group| append(&mut self.writer, group));
+        let written = group.and_then(|group| append(&mut self.writer, &group));
         written.map_err(|e| explain(self.writer.inner(), e))
     }
 }
 
 fn append(
     writer: &mut SerializedFileWriter<PendingFile>,
-    group: RowGroup,
+    group: &RowGroup,
 ) -> Result<(), ParquetError> {
     group.append_to(writer.next_row_group()?)
 }
@@ -109,7 +111,7 @@ impl Sink for ParquetSink {
             }
         }
         let writer = &mut self.writer;
-        let written = self.builder.append(rows, |group| append(writer, group));
+        let written = self.builder.append(rows, |group| append(writer, &group));
         Ok(written.map_err(|e| explain(self.writer.inner(), e))?)
     }
 
@@ -117,13 +119,18 @@ impl Sink for ParquetSink {
         Some(Arc::new(Encoder { schema: Arc::clone(&self.schema) }))
     }
 
-    fn write_encoded(&mut self, encoded: Encoded) -> Result<(), SinkError> {
-        let Encoded::Parquet(groups) = encoded;
+    fn write_encoded(&mut self, encoded: &Encoded) -> Result<(), SinkError> {
+        let Form::Parquet(groups) = &encoded.form;
         self.flush()?;
         for group in groups {
             append(&mut self.writer, group).map_err(|e| explain(self.writer.inner(), e))?;
         }
         Ok(())
+    }
+
+    /// What a file does not take now it will not take later.
+    fn recover(&mut self, failed: SinkError) -> Result<Passing, SinkError> {
+        Err(failed)
     }
 
     fn end_day(&mut self) -> Result<(), SinkError> {
@@ -158,7 +165,10 @@ impl Encode for Encoder {
             return Ok(None);
         }
         match self.row_groups(rows) {
-            Ok(groups) => Ok(Some(Encoded::Parquet(groups))),
+            Ok(groups) => {
+                let (form, totals) = (Form::Parquet(groups), DayInProgress::default());
+                Ok(Some(Encoded { form, totals }))
+            }
             Err(source) => Err(FileError::EncodeDay { date: rows.day.date, source }.into()),
         }
     }

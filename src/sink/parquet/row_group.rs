@@ -35,11 +35,11 @@ impl RowGroup {
     /// # Errors
     /// What the file says.
     pub fn append_to<W: std::io::Write + Send>(
-        self,
+        &self,
         mut writer: SerializedRowGroupWriter<'_, W>,
     ) -> Result<()> {
-        for (bytes, close) in self.columns {
-            writer.append_column(&bytes, close)?;
+        for (bytes, close) in &self.columns {
+            writer.append_column(bytes, close.clone())?;
         }
         writer.close().map(|_| ())
     }

@@ -8,25 +8,31 @@ use chrono::NaiveDate;
 use postgres::{Client, Statement};
 
 use super::{Sink, SinkError};
-use crate::database::DatabaseError;
+use crate::database::{Canceller, DatabaseError, Passing, lock};
 use crate::failpoint;
+use crate::ledger::{Recorder, Rows};
+use crate::settings::{Postgres, Session};
 use crate::summary::columns::DayTexts;
 use crate::summary::row::{DayMeta, RowBatch};
+use recovery::Recovery;
 use target::Target;
 
 mod copy;
-mod encode;
+pub mod encode;
 mod error;
 mod partitions;
+mod recovery;
 mod target;
 
 pub use encode::Unstorable;
 pub use error::PostgresError;
+pub use target::TABLE;
 
 /// The summary table of a tenant.
 ///
-/// A day is one transaction: it takes the lock of its source, deletes the old rows and copies the
-/// new ones. Readers see either, and of two runs of one source the second waits for the first.
+/// A day is one transaction: it takes its lock, deletes the old rows, copies the new ones, and
+/// records what they were made of. Readers see either, and of two runs of a day the second waits
+/// for the first.
 /// When a call fails, or the sink is dropped, the day in progress is rolled back.
 pub struct PostgresSink {
     client: Client,
@@ -35,12 +41,15 @@ pub struct PostgresSink {
     buffer: BytesMut,
     day: Option<OpenDay>,
     interrupted: Arc<AtomicBool>,
+    recorder: Option<Arc<Recorder>>,
+    recovery: Option<Recovery>,
 }
 
 struct OpenDay {
     meta: Arc<DayMeta>,
+    period: i32,
     texts: DayTexts,
-    rows: usize,
+    rows: Rows,
 }
 
 impl PostgresSink {
@@ -50,12 +59,32 @@ impl PostgresSink {
     /// A table that is missing, lacks required columns, has columns of other types or unknown ones
     /// that must be filled; missing privileges; a read-only database.
     pub fn open(mut client: Client, schema: &str) -> Result<Self, PostgresError> {
-        let target = Target::read(&mut client, schema)?;
-        let copy = client
-            .prepare(&target.copy_statement())
-            .map_err(|source| DatabaseError::querying("preparing the copy of rows", source))?;
+        let (target, copy) = prepare(&mut client, schema)?;
         let (buffer, interrupted) = (BytesMut::new(), Arc::default());
-        Ok(PostgresSink { client, target, copy, buffer, day: None, interrupted })
+        let (recorder, recovery) = (None, None);
+        Ok(PostgresSink {
+            client,
+            target,
+            copy,
+            buffer,
+            day: None,
+            interrupted,
+            recorder,
+            recovery,
+        })
+    }
+
+    /// Keeps a ledger beside the rows.
+    pub fn recording(mut self, recorder: Arc<Recorder>) -> Self {
+        self.recorder = Some(recorder);
+        self
+    }
+
+    /// Lets days that fail in passing be done again, over a new connection where need be, which
+    /// `canceller` then goes over to.
+    pub fn recovering(mut self, settings: Postgres, canceller: Canceller) -> Self {
+        self.recovery = Some(Recovery::new(settings, canceller));
+        self
     }
 
     /// Has the day in progress rolled back once `flag` is set.
@@ -64,26 +93,41 @@ impl PostgresSink {
         self
     }
 
+    /// Takes over another connection to the same table.
+    fn use_connection(&mut self, mut client: Client) -> Result<(), PostgresError> {
+        (self.target, self.copy) = prepare(&mut client, &self.target.schema)?;
+        self.client = client;
+        Ok(())
+    }
+
     fn begin(&mut self, meta: &Arc<DayMeta>) -> Result<(), PostgresError> {
         if self.day.is_some() {
             return Err(PostgresError::OutOfOrder { call: "begin_day" });
         }
         let (date, source_uuid) = (meta.date, meta.source_uuid);
+        if let Some(recovery) = &mut self.recovery {
+            recovery.day_begun(date);
+        }
         let period =
             meta.report_period_id.ok_or(PostgresError::NoReportPeriod { date, source_uuid })?;
-        partitions::ensure(&mut self.client, &self.target, date)?;
+        let session = self.recovery.as_ref().map_or_else(Session::default, Recovery::session);
+        let (wait, interrupted) = (session.lock_wait, &self.interrupted);
+        partitions::ensure(&mut self.client, &self.target, date, wait, interrupted)?;
         // Read committed whatever the database's default: rows another run committed while this
-        // one waited for the lock must be seen, to be deleted.
+        // one waited for the lock must be seen, to be deleted. And where commits are not waited
+        // for, a server that dies would take a day back that was reported as done.
         self.client
-            .batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+            .batch_execute(
+                "BEGIN ISOLATION LEVEL READ COMMITTED; \
+                 SELECT set_config('synchronous_commit', 'on', true) \
+                 WHERE current_setting('synchronous_commit') = 'off'",
+            )
             .map_err(|source| DatabaseError::querying(format!("beginning {date}"), source))?;
-        self.day = Some(OpenDay { meta: Arc::clone(meta), texts: DayTexts::new(meta), rows: 0 });
+        let (texts, rows) = (DayTexts::new(meta), Rows::default());
+        self.day = Some(OpenDay { meta: Arc::clone(meta), period, texts, rows });
         failpoint("sink.postgres.after_begin", date)?;
-        self.client
-            .execute("SELECT pg_advisory_xact_lock(hashtext($1))", &[&source_uuid.to_string()])
-            .map_err(|source| {
-                DatabaseError::querying(format!("waiting for the lock of {source_uuid}"), source)
-            })?;
+        lock::day(&mut self.client, source_uuid, date, &session)?;
+        failpoint("sink.postgres.after_lock", date)?;
         let deleted = self.delete(date, period)?;
         tracing::debug!(%date, deleted, "deleted the old rows");
         failpoint("sink.postgres.after_delete", date)
@@ -118,7 +162,7 @@ impl PostgresSink {
             &mut self.buffer,
             &self.interrupted,
         )?;
-        day.rows += batch.rows.len();
+        day.rows.count(batch);
         Ok(())
     }
 
@@ -127,6 +171,10 @@ impl PostgresSink {
             return Err(PostgresError::OutOfOrder { call: "end_day" });
         };
         let (date, rows) = (day.meta.date, day.rows);
+        failpoint("sink.postgres.before_ledger", date)?;
+        if let Some(recorder) = &self.recorder {
+            recorder.written(&mut self.client, &day.meta, day.period, rows)?;
+        }
         failpoint("sink.postgres.before_commit", date)?;
         check(&self.interrupted, date)?;
         self.client.batch_execute("COMMIT").map_err(|source| {
@@ -138,7 +186,10 @@ impl PostgresSink {
             }
         })?;
         self.day = None;
-        tracing::debug!(%date, rows, "committed");
+        if let Some(recovery) = &mut self.recovery {
+            recovery.day_done();
+        }
+        tracing::debug!(%date, rows = rows.total(), "committed");
         failpoint("sink.postgres.after_commit", date)
     }
 
@@ -182,12 +233,27 @@ impl Sink for PostgresSink {
             None => Ok(()),
         }
     }
+
+    fn recover(&mut self, failed: SinkError) -> Result<Passing, SinkError> {
+        match failed {
+            SinkError::Postgres(failed) => Ok(self.recover_from(failed)?),
+            failed => Err(failed),
+        }
+    }
 }
 
 impl Drop for PostgresSink {
     fn drop(&mut self) {
         self.abandon();
     }
+}
+
+fn prepare(client: &mut Client, schema: &str) -> Result<(Target, Statement), PostgresError> {
+    let target = Target::read(client, schema)?;
+    let copy = client
+        .prepare(&target.copy_statement())
+        .map_err(|source| DatabaseError::querying("preparing the copy of rows", source))?;
+    Ok((target, copy))
 }
 
 fn check(interrupted: &AtomicBool, date: NaiveDate) -> Result<(), PostgresError> {
