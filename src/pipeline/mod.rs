@@ -18,9 +18,8 @@ mod states;
 mod stop;
 mod writer;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
@@ -37,7 +36,7 @@ use crate::plan::{Plan, PlanError};
 use crate::process::WorkerFigures;
 use crate::read::ahead::ReadAhead;
 use crate::read::reader::FetchedChunk;
-use crate::sink::Sink;
+use crate::sink::{Encode, Sink};
 use crate::spill::spiller::Spiller;
 use crate::store::Store;
 use crate::summary::finish::{FanOutCounts, Tenant};
@@ -127,7 +126,7 @@ pub(crate) fn collect(
     let stop = Stop::new(job.cancelled);
     let activity = Activity::start();
     let pressure = Pressure::of(job);
-    let shared = Shared::new(job, &heap, &stop, &activity, &pressure);
+    let shared = Shared::new(job, &heap, &stop, &activity, &pressure, sink.encoder());
     let finisher = Finisher {
         tenant: job.tenant,
         spiller: job.spiller,
@@ -170,7 +169,7 @@ pub fn run_unit(
     let stop = Stop::new(job.cancelled);
     let activity = Activity::start();
     let pressure = Pressure::of(job);
-    let shared = Shared::new(job, &heap, &stop, &activity, &pressure);
+    let shared = Shared::new(job, &heap, &stop, &activity, &pressure, None);
     std::thread::scope(|threads| {
         threads.spawn(|| shared.follow_pressure());
         let _watched = pressure.ended_on_drop();
@@ -205,6 +204,7 @@ pub(crate) struct Shared<'a> {
     activity: &'a Activity,
     pressure: &'a Pressure<'a>,
     permits: Arc<Permits>,
+    encoder: Option<Arc<dyn Encode>>,
 }
 
 impl<'a> Shared<'a> {
@@ -214,6 +214,7 @@ impl<'a> Shared<'a> {
         stop: &'a Stop<'a>,
         activity: &'a Activity,
         pressure: &'a Pressure<'a>,
+        encoder: Option<Arc<dyn Encode>>,
     ) -> Self {
         let (plan, kind, units) = (job.plan, StateKind::of(job), job.plan.units.len());
         Shared {
@@ -231,6 +232,7 @@ impl<'a> Shared<'a> {
             activity,
             pressure,
             permits: Permits::new(job.shares.in_flight),
+            encoder,
         }
     }
 
@@ -405,7 +407,15 @@ impl<'a> Shared<'a> {
         let started = Instant::now();
         let _working = self.activity.working();
         let state = self.states.take(unit);
-        match finisher.finish(state, &self.job.plan.units[unit].meta) {
+        let finished = finisher.finish(state, &self.job.plan.units[unit].meta);
+        let encoded = finished.and_then(|(day, counts)| {
+            let day = match self.encoder.as_deref() {
+                Some(encoder) => day.encoded(encoder, self.heap)?,
+                None => day,
+            };
+            Ok((day, counts))
+        });
+        match encoded {
             Ok((day, counts)) => {
                 let telemetry = self.job.telemetry;
                 telemetry.add_time(Figure::FinishTime, started.elapsed());
@@ -436,6 +446,7 @@ impl<'a> Shared<'a> {
         match error {
             DayError::Stopped => RunError::Interrupted,
             DayError::Spill(error) => error.into(),
+            DayError::Sink(error) => error.into(),
             DayError::TooLarge { held, least } => {
                 let (date, source_uuid) = (meta.date, meta.source_uuid);
                 RunError::TooLarge { date, source_uuid, held, least }

@@ -7,16 +7,14 @@
 use rustc_hash::FxHashMap;
 
 use crate::aggregate::capacity::{Most, NodeInterval};
-use crate::aggregate::exact::{Sum, Wide};
 use crate::aggregate::owners::{LastSeen, Owned, OwnerLabels};
 use crate::aggregate::partial::Partial;
 use crate::aggregate::places::Place;
 use crate::aggregate::pods::{PodKey, PodState};
-use crate::aggregate::rows::POD_SUMS;
-use crate::aggregate::storage::{STORAGE_SUMS, StorageKey, StorageState};
-use crate::aggregate::sums::{Outliers, Sums};
+use crate::aggregate::storage::{StorageKey, StorageState};
 use crate::labels::sets::SetId;
 use crate::spill::bytes::{Cursor, Malformed, put_text, put_varint};
+use crate::spill::values::{put_sums, take_sums};
 use crate::summary::row::TextId;
 
 /// A piece is given away when its items are this long.
@@ -161,10 +159,9 @@ impl<'a> Piece<'a> {
         self.text(key.node);
         self.text(group.resource_id);
         self.set(key.labels);
-        put_varint(&mut self.items, group.rows);
         self.float(group.node_cores);
         self.float(group.node_bytes);
-        self.sums(&group.sums, index, &state.pods.outliers);
+        put_sums(&mut self.items, &group.sums, index, &state.pods.outliers);
     }
 
     fn capacity(&mut self, index: usize) {
@@ -194,9 +191,8 @@ impl<'a> Piece<'a> {
         }
         self.set(key.volume_labels);
         self.set(key.claim_labels);
-        put_varint(&mut self.items, group.rows);
         self.float(group.capacity_bytes);
-        self.sums(&group.sums, index, &state.storage.outliers);
+        put_sums(&mut self.items, &group.sums, index, &state.storage.outliers);
     }
 
     fn owned(&mut self, tag: u8, owned: Owned, LastSeen(seen): LastSeen) {
@@ -204,28 +200,6 @@ impl<'a> Piece<'a> {
         self.text(owned.owner);
         self.set(owned.labels);
         self.items.extend(seen.to_le_bytes());
-    }
-
-    fn sums<const N: usize>(&mut self, sums: &Sums<N>, group: usize, outliers: &Outliers) {
-        let items = &mut self.items;
-        let (sums, present) = sums.parts();
-        items.extend(present.to_le_bytes());
-        for sum in sums {
-            let (high, low) = sum.parts();
-            items.extend(high.to_le_bytes());
-            items.extend(low.to_le_bytes());
-        }
-        let outliers: Vec<(usize, &Wide)> = outliers.of_group(group, N).collect();
-        put_varint(items, outliers.len() as u64);
-        for (measure, wide) in outliers {
-            let limbs = wide.limbs();
-            items.push(measure as u8);
-            put_varint(items, limbs.len() as u64);
-            for (limb, value) in limbs {
-                items.extend(limb.to_le_bytes());
-                items.extend(value.to_le_bytes());
-            }
-        }
     }
 }
 
@@ -311,10 +285,9 @@ impl Tables {
         let (namespace, node) = (self.text(cursor)?, self.text(cursor)?);
         let resource_id = self.text(cursor)?;
         let key = PodKey { namespace, node, labels: self.set(cursor)? };
-        let rows = cursor.varint()?;
         let (node_cores, node_bytes) = (cursor.f64()?, cursor.f64()?);
-        let (sums, outliers) = take_sums::<POD_SUMS>(cursor)?;
-        let group = PodState { sums, resource_id, node_cores, node_bytes, rows };
+        let (sums, outliers) = take_sums(cursor)?;
+        let group = PodState { sums, resource_id, node_cores, node_bytes };
         let index = state.pods.merge_group(key, &group, &state.texts);
         for (measure, wide) in &outliers {
             state.pods.outliers.merge_one(index, *measure, wide);
@@ -333,10 +306,9 @@ impl Tables {
             volume_labels: self.set(cursor)?,
             claim_labels: self.set(cursor)?,
         };
-        let rows = cursor.varint()?;
         let capacity_bytes = cursor.f64()?;
-        let (sums, outliers) = take_sums::<STORAGE_SUMS>(cursor)?;
-        let group = StorageState { sums, capacity_bytes, rows };
+        let (sums, outliers) = take_sums(cursor)?;
+        let group = StorageState { sums, capacity_bytes };
         let index = state.storage.merge_group(key, &group);
         for (measure, wide) in &outliers {
             state.storage.outliers.merge_one(index, *measure, wide);
@@ -349,31 +321,6 @@ impl Tables {
         labels.merge_one(owned, LastSeen(i64::from_le_bytes(cursor.array()?)));
         Ok(())
     }
-}
-
-type SumsOfGroup<const N: usize> = (Sums<N>, Vec<(usize, Wide)>);
-
-fn take_sums<const N: usize>(cursor: &mut Cursor<'_>) -> Result<SumsOfGroup<N>, Malformed> {
-    let present = u16::from_le_bytes(cursor.array()?);
-    let mut sums = [Sum::default(); N];
-    for sum in &mut sums {
-        let high = i64::from_le_bytes(cursor.array()?);
-        *sum = Sum::from_parts(high, i64::from_le_bytes(cursor.array()?));
-    }
-    let mut outliers = Vec::new();
-    for _ in 0..cursor.varint()? {
-        let [measure] = cursor.array()?;
-        if usize::from(measure) >= N {
-            return Err(Malformed);
-        }
-        let mut wide = Wide::default();
-        for _ in 0..cursor.varint()? {
-            let limb = i32::from_le_bytes(cursor.array()?);
-            wide.add_limb(limb, i128::from_le_bytes(cursor.array()?));
-        }
-        outliers.push((usize::from(measure), wide));
-    }
-    Ok((Sums::from_parts(sums, present), outliers))
 }
 
 #[cfg(test)]
@@ -411,7 +358,12 @@ mod tests {
         };
         for &(name, text, usage) in rows {
             let labels = match texts.get(text) {
-                Some(text) => state.label_set(text.as_bytes(), &tenant.keys).unwrap(),
+                Some(text) => {
+                    let mut sets = Vec::new();
+                    let texts = [text.as_bytes()].into_iter();
+                    state.label_sets(texts, &tenant.keys, tenant.null_rules, &mut sets).unwrap();
+                    sets[0]
+                }
                 None => SetId::NULL,
             };
             let id = intern(&mut state, name);
@@ -427,7 +379,7 @@ mod tests {
             pods.numbers.iter_mut().for_each(|column| column.push(usage));
             state.rows_without_node += state.pods.add(&pods, &state.texts, tenant.null_rules);
             state.capacity.add(&pods);
-            state.places.add(&pods);
+            state.places.add(&pods, state.pods.news());
             let mut storage = StorageRows {
                 namespace: vec![id],
                 pod: vec![id],

@@ -79,7 +79,6 @@ pub fn encode_group(state: &Partial, index: usize, out: &mut Vec<u8>) {
     }
     put_labels(out, state, key.volume_labels);
     put_labels(out, state, key.claim_labels);
-    put_varint(out, group.rows);
     out.extend(group.capacity_bytes.to_le_bytes());
     put_sums(out, &group.sums, index, &state.storage.outliers);
 }
@@ -103,10 +102,9 @@ pub fn decode_group_into(cursor: &mut Cursor<'_>, state: &mut Partial) -> Result
         volume_labels: intern_labels(state, volume_labels.as_deref()),
         claim_labels: intern_labels(state, claim_labels.as_deref()),
     };
-    let rows = cursor.varint()?;
     let capacity_bytes = cursor.f64()?;
     let (sums, outliers) = take_sums(cursor)?;
-    let group = StorageState { sums, capacity_bytes, rows };
+    let group = StorageState { sums, capacity_bytes };
     let index = state.storage.merge_group(key, &group);
     for (measure, wide) in &outliers {
         state.storage.outliers.merge_one(index, *measure, wide);
