@@ -6,11 +6,10 @@
 #![allow(clippy::expect_used, reason = "a bench that cannot work ends")]
 
 use std::hint::black_box;
-use std::sync::Arc;
 
 use bytes::BytesMut;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use ocp_rollup::aggregate::exact::{CORE_SECONDS, Sum};
+use ocp_rollup::aggregate::exact::{CORE_SECONDS, Sum, UNSETTLED};
 use ocp_rollup::aggregate::interner::Interner;
 use ocp_rollup::aggregate::partial::Partial;
 use ocp_rollup::decode::error::Place;
@@ -26,7 +25,6 @@ use ocp_rollup::sink::postgres::encode;
 use ocp_rollup::summary::columns::{COLUMNS, DayTexts, Value};
 use ocp_rollup::summary::finish::finish;
 use ocp_rollup::summary::row::RowBatch;
-use parquet::file::serialized_reader::SerializedPageReader;
 
 mod support;
 
@@ -57,7 +55,6 @@ fn pages(criterion: &mut Criterion, day: &Day) {
 
 fn numbers(segment: &Segment, out: &mut Vec<f64>) -> usize {
     let row_group = segment.metadata.row_group(segment.row_group);
-    let bytes = Arc::new(segment.bytes.clone());
     let mut values = 0;
     for found in segment.file.columns.iter().filter(|found| found.wanted.kind == Kind::Number) {
         let Some(leaf) = found.leaf else { continue };
@@ -65,9 +62,8 @@ fn numbers(segment: &Segment, out: &mut Vec<f64>) -> usize {
             Place { object: segment.file.object.clone(), row_group: 0, column: found.wanted.name };
         let rows = segment.rows.len();
         let chunk = row_group.column(leaf);
-        let reader = SerializedPageReader::new(bytes.clone(), chunk, rows, None)
-            .expect("the column is there");
-        let mut column = PageColumn::new(reader, chunk, place);
+        let bytes = segment.bytes.clone();
+        let mut column = PageColumn::new(bytes, chunk, rows, place).expect("the column is there");
         let mut left = rows;
         while left > 0 {
             let count = column.available().expect("the page can be read").min(left).min(4096);
@@ -126,8 +122,14 @@ fn sums(criterion: &mut Criterion) {
         bencher.iter(|| {
             let mut sum = Sum::default();
             let mut outside = 0;
-            for &value in black_box(&values) {
-                outside += usize::from(!sum.add(value, CORE_SECONDS));
+            for values in black_box(&values).chunks(UNSETTLED as usize) {
+                for &value in values {
+                    match Sum::of(value, CORE_SECONDS) {
+                        (parts, true) => sum.add_small(parts),
+                        (_, false) => outside += 1,
+                    }
+                }
+                outside += usize::from(!sum.settle());
             }
             (sum, outside)
         });

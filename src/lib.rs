@@ -20,6 +20,7 @@ pub mod lookups;
 pub mod memory;
 pub mod pipeline;
 pub mod plan;
+pub mod process;
 pub mod read;
 pub mod report;
 pub mod settings;

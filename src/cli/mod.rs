@@ -74,6 +74,9 @@ pub enum Command {
     Convert(Box<convert::ConvertCommand>),
     Generate(generate::GenerateArgs),
     Demo(demo::DemoArgs),
+    /// A part of `run --processes`, not for use by hand.
+    #[command(hide = true)]
+    Worker,
     Completions(shell::CompletionsArgs),
     Man(shell::ManArgs),
     /// Compare the ways of saving, numbers of threads and chunk sizes on the same rows.

@@ -11,6 +11,7 @@ use crate::lookups::periods::PeriodError;
 use crate::memory::shares::TooSmall;
 use crate::pipeline::RunError;
 use crate::plan::PlanError;
+use crate::process::WorkerError;
 use crate::report::metrics::MetricsError;
 use crate::report::run::ReportError;
 use crate::settings::SettingsError;
@@ -77,6 +78,9 @@ pub fn code(error: &anyhow::Error) -> u8 {
                 RunError::Read(_) | RunError::Input(_) => INPUT,
                 RunError::Sink(_) | RunError::Spill(_) | RunError::Incomplete { .. } => OUTPUT,
                 RunError::TooLarge { .. } => MEMORY,
+                RunError::Worker(error) => worker_code(error),
+                // No one waits for the code.
+                RunError::CoordinatorGone { .. } => OUTPUT,
                 RunError::Interrupted => INTERRUPTED,
             };
         }
@@ -108,6 +112,16 @@ pub fn code(error: &anyhow::Error) -> u8 {
         }
     }
     INPUT
+}
+
+fn worker_code(error: &WorkerError) -> u8 {
+    match error {
+        WorkerError::Failed { code, .. } => *code,
+        WorkerError::Died { first, second, .. } => {
+            if first.is_out_of_memory() || second.is_out_of_memory() { MEMORY } else { INPUT }
+        }
+        WorkerError::Start { .. } | WorkerError::Version => INPUT,
+    }
 }
 
 #[cfg(test)]

@@ -15,3 +15,4 @@ pub mod signals;
 pub mod status;
 pub mod target;
 pub mod verify;
+pub mod worker;

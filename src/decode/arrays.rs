@@ -23,7 +23,6 @@ use parquet::schema::types::SchemaDescriptor;
 use super::column::Resolve;
 use super::error::{InputError, Place};
 use super::times::{self, DAY_MICROS, NO_TIME};
-use crate::aggregate::rows::Id;
 use crate::read::bytes::ColumnBytes;
 
 /// A forward reader of one column chunk through arrays of up to a batch of rows.
@@ -231,21 +230,20 @@ impl ArrayColumn {
         Ok(self.cast(&array, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
     }
 
-    pub fn texts<I: Id>(
+    pub fn texts<R: Resolve>(
         &mut self,
         count: usize,
-        null: I,
-        resolve: &mut Resolve<'_, I>,
-        out: &mut Vec<I>,
+        null: R::Id,
+        resolve: &mut R,
+        out: &mut Vec<R::Id>,
     ) -> Result<(), InputError> {
         let array = self.take(count);
-        let array = self.cast(&array, &DataType::LargeBinary)?;
-        for text in array.as_binary::<i64>() {
-            out.push(match text {
-                None => null,
-                Some(text) => resolve(text, &self.place)?,
-            });
-        }
+        let texts = self.cast(&array, &DataType::LargeBinary)?;
+        let texts = texts.as_binary::<i64>();
+        let mut ids = Vec::with_capacity(count - texts.null_count());
+        resolve.ids(texts.iter().flatten(), &self.place, &mut ids)?;
+        let mut ids = ids.into_iter();
+        out.extend(texts.iter().map(|text| text.and_then(|_| ids.next()).unwrap_or(null)));
         Ok(())
     }
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use parquet::basic::{ConvertedType, LogicalType, TimeUnit as ParquetUnit, Type as Physical};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
+use serde::{Deserialize, Serialize};
 
 use super::error::InputError;
 use super::times::TimeUnit;
 use crate::aggregate::rows::{POD_NUMBERS, STORAGE_NUMBERS};
 
 /// What the rows of a file are used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Part {
     NodeLabels,
     NamespaceLabels,
@@ -133,7 +134,7 @@ pub struct Found {
 }
 
 /// Physical types with a direct meaning, if the encodings allow reading the raw pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Direct {
     Text,
     Double,
