@@ -19,6 +19,13 @@ struct State {
     held: u64,
 }
 
+impl State {
+    /// Nothing always has room, also beside a piece that is larger than all there is.
+    fn has_room(&self, bytes: u64) -> bool {
+        bytes == 0 || self.held == 0 || self.held + bytes <= self.total
+    }
+}
+
 /// Bytes held until this is dropped.
 #[derive(Debug)]
 pub struct Permit {
@@ -44,7 +51,7 @@ impl Permits {
             if stopped() {
                 return None;
             }
-            if state.held == 0 || state.held + bytes <= state.total {
+            if state.has_room(bytes) {
                 state.held += bytes;
                 return Some(Permit { permits: self.clone(), bytes });
             }
@@ -56,7 +63,7 @@ impl Permits {
     /// As [`Permits::acquire`], but without waiting: `None` where there is no room now.
     pub fn try_acquire(self: &Arc<Self>, bytes: u64) -> Option<Permit> {
         let mut state = self.state();
-        (state.held == 0 || state.held + bytes <= state.total).then(|| {
+        state.has_room(bytes).then(|| {
             state.held += bytes;
             Permit { permits: self.clone(), bytes }
         })
@@ -93,6 +100,7 @@ mod tests {
         std::thread::sleep(Duration::from_millis(20));
         assert!(!waiting.is_finished());
         assert!(permits.try_acquire(5).is_none());
+        assert!(permits.try_acquire(0).is_some());
         drop(large);
         assert_eq!(waiting.join().unwrap(), Some(5));
         let _held = permits.acquire(10, &go_on).unwrap();

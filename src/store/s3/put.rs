@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +21,7 @@ use super::answers::for_bucket;
 use super::retry::Failure;
 use super::{Inner, S3Store};
 use crate::store::StoreError;
+use crate::store::error::Cause;
 use crate::store::pending::{Answer, PendingPut};
 
 /// A larger file goes up in parts of this size, each of which is tried again by itself.
@@ -27,6 +29,9 @@ const PART: u64 = 16 * 1024 * 1024;
 
 /// A request that sends bytes slower than this, in bytes a second, has failed.
 const SLOWEST: u64 = 256 * 1024;
+
+/// How often parts are sent all over where it stays unknown whether they became an object.
+const TIMES: u32 = 3;
 
 /// User metadata of an object.
 pub type Metadata = Vec<(&'static str, String)>;
@@ -121,16 +126,26 @@ impl Inner {
             };
             self.send(0, self.client.create_multipart_opts(&upload.key, options)).await
         };
-        let id = self.retries().run(self.asked(upload.action, None), begin).await?;
-        let sent = self.send_parts(upload, &id).await;
-        if sent.is_err() {
-            // The failure is what will be reported; stores drop parts that no one completes.
-            let _ = self.client.abort_multipart(&upload.key, &id).await;
+        for _ in 0..TIMES {
+            let id = self.retries().run(self.asked(upload.action, None), begin).await?;
+            match self.send_parts(upload, &id).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) => {
+                    // It is what will be reported; stores drop parts that no one completes.
+                    let _ = self.client.abort_multipart(&upload.key, &id).await;
+                    return Err(error);
+                }
+            }
         }
-        sent
+        Err(StoreError::Answer {
+            action: upload.action.to_owned(),
+            source: Cause::text("it does not say whether the object is complete"),
+        })
     }
 
-    async fn send_parts(&self, upload: &Upload<'_>, id: &MultipartId) -> Result<(), StoreError> {
+    /// Whether the object is known to be complete.
+    async fn send_parts(&self, upload: &Upload<'_>, id: &MultipartId) -> Result<bool, StoreError> {
         let asked = self.asked(upload.action, None);
         let mut parts = Vec::new();
         for (number, start) in (0..upload.size).step_by(PART as usize).enumerate() {
@@ -142,9 +157,20 @@ impl Inner {
             };
             parts.push(self.retries().run(asked, attempt).await?);
         }
+        let tried = AtomicBool::new(false);
         let complete = || async {
+            let again = tried.swap(true, Ordering::Relaxed);
             let done = self.client.complete_multipart(&upload.key, id, parts.clone());
-            self.send(0, done.map_ok(|_| ())).await
+            match self.send(0, done).await {
+                Ok(_) => Ok(true),
+                // An earlier try may have gone through although its answer was lost: then the
+                // store knows no such upload any more.
+                Err(Failure::Library(
+                    object_store::Error::NotFound { .. }
+                    | object_store::Error::PermissionDenied { .. },
+                )) if again => Ok(false),
+                Err(failure) => Err(failure),
+            }
         };
         self.retries().run(asked, complete).await
     }
