@@ -163,7 +163,9 @@ mod tests {
         assert!(c.fit(0, 100));
         assert_eq!(c.rows(), LEAST_ROWS);
         assert!(!c.fit(100, 100));
-        (0..1000).for_each(|_| drop(c.observe(10, 100)));
+        for _ in 0..1000 {
+            c.observe(10, 100);
+        }
         assert_eq!(c.rows(), 100_000);
     }
 
