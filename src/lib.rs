@@ -4,6 +4,7 @@
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 pub mod aggregate;
+pub mod bench;
 pub mod cli;
 pub mod commands;
 pub mod convert;
@@ -19,6 +20,7 @@ pub mod lookups;
 pub mod memory;
 pub mod pipeline;
 pub mod plan;
+pub mod process;
 pub mod read;
 pub mod report;
 pub mod settings;

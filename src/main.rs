@@ -13,8 +13,11 @@ fn main() -> ExitCode {
         Command::Convert(command) => commands::convert::run(*command),
         Command::Generate(args) => commands::generate::run(args),
         Command::Demo(args) => commands::demo::run(args),
+        Command::Worker => commands::worker::run(),
         Command::Completions(args) => commands::shell::completions(args),
         Command::Man(args) => commands::shell::man(&args),
+        Command::Bench(flags) => commands::bench::run(&flags),
+        Command::BenchRun(flags) => commands::bench::one_run(&flags),
     };
     match done {
         Ok(code) => ExitCode::from(code),

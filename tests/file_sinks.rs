@@ -8,12 +8,15 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type};
+use ocp_rollup::aggregate::interner::Interner;
 use ocp_rollup::sink::csv::CsvSink;
 use ocp_rollup::sink::file::FileError;
 use ocp_rollup::sink::parquet::{ParquetSink, ROW_GROUP_ROWS, VERSION_KEY};
 use ocp_rollup::sink::{Sink, SinkError};
 use ocp_rollup::summary::columns::COLUMNS;
-use ocp_rollup::summary::row::{DayMeta, Measures, RowBatch, RowKind, SummaryRow, TextId, Texts};
+use ocp_rollup::summary::row::{
+    DayMeta, Measures, RowBatch, RowKind, STREAMED_ROWS, SummaryRow, TextId, Texts,
+};
 use ocp_rollup::verify::{Filter, Options, Table, compare, load};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
@@ -193,20 +196,106 @@ proptest! {
     }
 }
 
+/// The rows of `batch` as a day comes back from disk: in pieces that share no ids.
+fn streamed(batch: &RowBatch) -> Vec<RowBatch> {
+    let pieces = batch.rows.chunks(STREAMED_ROWS).map(|rows| {
+        let mut texts = Interner::new(1);
+        let mut id = |id| batch.text(id).map_or(TextId::NULL, |text| texts.intern(text));
+        let rows = rows
+            .iter()
+            .map(|row| SummaryRow {
+                namespace: id(row.namespace),
+                node: id(row.node),
+                resource_id: id(row.resource_id),
+                pod_labels: id(row.pod_labels),
+                volume_labels: id(row.volume_labels),
+                ..row.clone()
+            })
+            .collect();
+        RowBatch { day: batch.day.clone(), rows, texts: texts.into_texts() }
+    });
+    pieces.collect()
+}
+
+#[test]
+fn a_parquet_file_does_not_tell_which_way_its_days_came() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut days = Vec::new();
+    for (date, count) in [("2025-10-01", 30), ("2025-10-02", 40_000), ("2025-10-03", 4096)] {
+        let mut batch = awkward(date);
+        let names: Vec<TextId> = batch.rows.iter().map(|row| row.namespace).collect();
+        let labels: Vec<TextId> =
+            (0..count).map(|i| batch.texts.push(&format!(r#"{{"app":"{}"}}"#, i * i))).collect();
+        let empty = batch.texts.push("{}");
+        let kinds = [RowKind::Pod, RowKind::Storage, RowKind::Pod, RowKind::Unallocated];
+        batch.rows = (0..count)
+            .map(|i| {
+                let labels = if i % 7 == 5 { empty } else { labels[i / 2] };
+                let kind = kinds[i % kinds.len()];
+                let number = |k| if k == i % 14 { f64::NAN } else { (i % (k + 2)) as f64 };
+                let measures = match kind {
+                    RowKind::Storage => Measures::Storage([i as f64, f64::NAN, 0.5, -0.0]),
+                    _ => Measures::Pod(std::array::from_fn(number)),
+                };
+                row(kind, names[i % names.len()], labels, measures)
+            })
+            .collect();
+        days.push(batch);
+    }
+    let path = |name: &str| folder.path().join(name);
+    write(Box::new(ParquetSink::create(&path("whole")).unwrap()), &days).unwrap();
+
+    let mut sink = Box::new(ParquetSink::create(&path("streamed")).unwrap());
+    for day in &days {
+        sink.begin_day(&day.day).unwrap();
+        streamed(day).iter().for_each(|piece| sink.write(piece).unwrap());
+        sink.end_day().unwrap();
+    }
+    sink.finish().unwrap();
+
+    let mut sink = Box::new(ParquetSink::create(&path("encoded")).unwrap());
+    let encoder = sink.encoder().unwrap();
+    for day in &days {
+        sink.begin_day(&day.day).unwrap();
+        match encoder.encode(day).unwrap() {
+            Some(encoded) => sink.write_encoded(&encoded).unwrap(),
+            None => sink.write(day).unwrap(),
+        }
+        sink.end_day().unwrap();
+    }
+    sink.finish().unwrap();
+
+    let whole = fs::read(path("whole")).unwrap();
+    assert!(whole == fs::read(path("streamed")).unwrap(), "streamed");
+    assert!(whole == fs::read(path("encoded")).unwrap(), "encoded");
+    let rows: usize = read_parquet(&path("whole")).iter().map(RecordBatch::num_rows).sum();
+    assert_eq!(rows, 30 + 40_000 + 4096);
+    let csv = path("rows.csv");
+    write(Box::new(CsvSink::create(&csv).unwrap()), &days).unwrap();
+    let filter = Filter::default();
+    let left = load(&Table::Csv(csv), &filter, None).unwrap();
+    let right = load(&Table::Parquet(path("whole")), &filter, None).unwrap();
+    let exact = Options { relative: 0.0, absolute: 0.0, ..Options::default() };
+    assert!(compare(&left, &right, &exact).is_equal());
+}
+
 #[test]
 fn parquet_columns_are_typed_and_row_groups_bounded() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rows.parquet");
     let mut batch = awkward("2025-10-01");
     let one = batch.rows[0].clone();
-    batch.rows = vec![one; ROW_GROUP_ROWS / 2 + 1];
-    let batches = [batch.clone(), batch];
-    write(Box::new(ParquetSink::create(&path).unwrap()), &batches).unwrap();
+    let days = [3, ROW_GROUP_ROWS + 2, 4, 5].map(|rows| {
+        batch.rows = vec![one.clone(); rows];
+        batch.clone()
+    });
+    write(Box::new(ParquetSink::create(&path).unwrap()), &days).unwrap();
 
     let file = fs::File::open(&path).unwrap();
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
     let groups: Vec<i64> = reader.metadata().row_groups().iter().map(|g| g.num_rows()).collect();
-    assert_eq!(groups, [ROW_GROUP_ROWS as i64, 2]);
+    // A large day has its own; small ones share them.
+    assert_eq!(groups, [3, ROW_GROUP_ROWS as i64, 2, 9]);
     let schema = reader.schema();
     for (name, expected) in [
         ("report_period_id", DataType::Int32),

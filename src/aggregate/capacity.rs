@@ -2,7 +2,7 @@
 
 use super::exact::{BYTE_SECONDS, CORE_SECONDS, Total};
 use super::groups::Groups;
-use super::pods::greater;
+use super::pods::{greater, keep_greater};
 use super::rows::{CAPACITY_BYTE_SECONDS, CAPACITY_CORE_SECONDS, PodRows};
 use super::translation::Translation;
 use crate::summary::row::TextId;
@@ -30,7 +30,13 @@ impl Default for Most {
 #[derive(Debug, Default)]
 pub struct Capacity {
     nodes: Groups<NodeInterval, Most>,
+    /// By node: the interval that it was last seen in, and the index of both in `nodes`. Files are
+    /// in the order of their hours.
+    last: Vec<(i64, u32)>,
 }
+
+/// An interval that no row has: they begin at midnight.
+const NEVER: i64 = -1;
 
 /// Capacity over a day: of a node, or of the cluster. `None` where no row shows any.
 #[derive(Debug, Clone, Default)]
@@ -44,10 +50,32 @@ impl Capacity {
         let cores = &rows.numbers[CAPACITY_CORE_SECONDS];
         let bytes = &rows.numbers[CAPACITY_BYTE_SECONDS];
         for (row, (&node, &interval)) in rows.node.iter().zip(&rows.interval).enumerate() {
-            let most = self.nodes.entry(NodeInterval { node, interval });
-            most.core_seconds = greater(most.core_seconds, cores[row]);
-            most.byte_seconds = greater(most.byte_seconds, bytes[row]);
+            let index = self.index(node, interval);
+            let most = self.nodes.state_mut(index);
+            keep_greater(&mut most.core_seconds, cores[row]);
+            keep_greater(&mut most.byte_seconds, bytes[row]);
         }
+    }
+
+    #[inline]
+    fn index(&mut self, node: TextId, interval: i64) -> usize {
+        match self.last.get(node.0 as usize) {
+            Some(&(last, index)) if last == interval => index as usize,
+            _ => self.look_up(node, interval),
+        }
+    }
+
+    #[cold]
+    fn look_up(&mut self, node: TextId, interval: i64) -> usize {
+        let index = self.nodes.index(NodeInterval { node, interval });
+        if !node.is_null() {
+            let slot = node.0 as usize;
+            if slot >= self.last.len() {
+                self.last.resize(slot + 1, (NEVER, 0));
+            }
+            self.last[slot] = (interval, index as u32);
+        }
+        index
     }
 
     /// Takes over another state's capacities.
@@ -93,7 +121,7 @@ impl Capacity {
 
     /// Bytes held, capacity included.
     pub fn heap_bytes(&self) -> usize {
-        self.nodes.heap_bytes()
+        self.nodes.heap_bytes() + self.last.capacity() * size_of::<(i64, u32)>()
     }
 
     /// Bytes that `rows` more rows may take at once.

@@ -5,26 +5,27 @@
 //! to a [`Wide`], which holds any finite double. [`Total`] is what a finished sum is made of, and
 //! the only place where rounding happens: once, correctly, when it becomes a double.
 
-use std::collections::BTreeMap;
+use super::round::rounded;
+use super::wide::Wide;
 
 /// Bits between the two halves of a [`Sum`].
-const SPLIT: u32 = 56;
+const SPLIT: u32 = 52;
 const TWO_POW_SPLIT: f64 = (1u64 << SPLIT) as f64;
 
 /// The unit of a measure's sums, as an exponent of two.
 ///
-/// A value is taken by the fast path when its highest bit is below `2^(high + 62)` and its lowest
-/// at or above `2^(high - 56)`.
+/// A value is taken by the fast path when it is below `2^(high + 51)` and its lowest bit is at or
+/// above `2^(high - 52)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scale {
     /// The high half counts multiples of `2^high`.
     high: i32,
 }
 
-/// Core-seconds: every double in `[2^-20, 2^46)` is inside the window.
-pub const CORE_SECONDS: Scale = Scale { high: -16 };
-/// Byte-seconds: every double in `[2^-4, 2^62)` is inside the window.
-pub const BYTE_SECONDS: Scale = Scale { high: 0 };
+/// Core-seconds: every double in `[2^-20, 2^31)` is inside the window.
+pub const CORE_SECONDS: Scale = Scale { high: -20 };
+/// Byte-seconds: every double in `[2^8, 2^59)` is inside the window.
+pub const BYTE_SECONDS: Scale = Scale { high: 8 };
 
 impl Scale {
     /// The exponent of the unit of a [`Total`] at this scale.
@@ -36,15 +37,6 @@ impl Scale {
         // 2^-high, as bits.
         f64::from_bits(((1023 - self.high) as u64) << 52)
     }
-
-    /// Biased exponents of the doubles inside the window.
-    const fn lowest_exponent(self) -> u64 {
-        (1023 + self.unit() + 52) as u64
-    }
-
-    const fn exponents(self) -> u64 {
-        (self.high + 62 - (self.unit() + 52)) as u64
-    }
 }
 
 /// A running sum of the values inside a scale's window: `high * 2^scale.high + low * 2^unit`.
@@ -54,57 +46,67 @@ pub struct Sum {
     low: i64,
 }
 
+/// A double below `MOST` in magnitude, added to this, leaves the integer nearest to it in the last
+/// bits: two's complement, counted from the bits of this.
+const TO_INTEGER: f64 = 1.5 * TWO_POW_SPLIT;
+const MOST: f64 = TWO_POW_SPLIT / 2.0;
+
+/// How often [`Sum::add_small`] may be called before [`Sum::settle`].
+pub const UNSETTLED: u32 = 1024;
+
+/// What a high half may be for that.
+const SETTLED: u64 = 1 << 60;
+
 impl Sum {
-    /// Adds `value`, or returns false and leaves the sum as it is: then the value belongs in a
-    /// [`Wide`] (or is NaN or infinite, which the caller has sorted out).
-    #[inline]
-    #[must_use]
-    pub fn add(&mut self, value: f64, scale: Scale) -> bool {
-        let exponent = (value.to_bits() >> 52) & 0x7ff;
-        if exponent.wrapping_sub(scale.lowest_exponent()) >= scale.exponents() {
-            return value == 0.0;
-        }
-        // Both products and the difference are exact inside the window.
+    /// What `value` adds, and whether it lies inside the window. If not (also for NaN), the parts
+    /// mean nothing and the value belongs in a [`Wide`].
+    ///
+    /// There are no branches, and nothing that two or more values could not do at once.
+    #[inline(always)]
+    pub fn of(value: f64, scale: Scale) -> (Sum, bool) {
+        // Exact but for values so small that bits are lost; those are found to be outside.
         let scaled = value * scale.factor();
-        let high = scaled as i64;
-        let low = ((scaled - high as f64) * TWO_POW_SPLIT) as i64;
-        self.add_parts(high, low)
+        let shifted = scaled + TO_INTEGER;
+        let rest = (scaled - (shifted - TO_INTEGER)) * TWO_POW_SPLIT;
+        let shifted_rest = rest + TO_INTEGER;
+        let fits = (scaled.abs() < MOST)
+            & (shifted_rest - TO_INTEGER == rest)
+            & ((scaled != 0.0) | (value == 0.0));
+        let integer = |shifted: f64| (shifted.to_bits() as i64).wrapping_sub(INTEGER_BITS);
+        (Sum { high: integer(shifted), low: integer(shifted_rest) }, fits)
     }
 
-    #[inline]
-    fn add_parts(&mut self, high: i64, low: i64) -> bool {
-        let Some(new_high) = self.high.checked_add(high) else {
-            return false;
-        };
-        match self.low.checked_add(low) {
-            Some(new_low) => {
-                self.high = new_high;
-                self.low = new_low;
-                true
-            }
-            None => self.carry_and_add(new_high, low),
-        }
+    /// Adds what [`Sum::of`] made of a value that fits. After [`UNSETTLED`] of these the sum must be
+    /// settled: until then neither half can overflow.
+    #[inline(always)]
+    pub fn add_small(&mut self, parts: Sum) {
+        self.high = self.high.wrapping_add(parts.high);
+        self.low = self.low.wrapping_add(parts.low);
     }
 
-    #[cold]
-    fn carry_and_add(&mut self, new_high: i64, low: i64) -> bool {
-        let Some(carried) = new_high.checked_add(self.low >> SPLIT) else {
+    /// Carries what the low half holds beyond its bits. False if the sum is so large that it
+    /// belongs in a [`Wide`]: see [`Sum::move_to`].
+    #[must_use]
+    pub fn settle(&mut self) -> bool {
+        let carry = self.low >> SPLIT;
+        let Some(high) = self.high.checked_add(carry) else {
             return false;
         };
-        // What stays of the low half is small, but `low` may be a whole sum's.
-        let Some(new_low) = (self.low & ((1 << SPLIT) - 1)).checked_add(low) else {
-            return false;
-        };
-        self.high = carried;
-        self.low = new_low;
-        true
+        self.high = high;
+        self.low &= (1 << SPLIT) - 1;
+        high.unsigned_abs() <= SETTLED
     }
 
     /// Adds another sum at the same scale, or returns false and leaves this one as it is.
     #[inline]
     #[must_use]
     pub fn merge(&mut self, other: Sum) -> bool {
-        self.add_parts(other.high, other.low)
+        let sum = self.fixed() + other.fixed();
+        let Ok(high) = i64::try_from(sum >> SPLIT) else {
+            return false;
+        };
+        *self = Sum { high, low: (sum & ((1 << SPLIT) - 1)) as i64 };
+        true
     }
 
     /// Empties this sum into `wide`.
@@ -129,96 +131,8 @@ impl Sum {
     }
 }
 
-/// An exact sum of any finite doubles: signed limbs of 32 bits, each with room for 2^42 additions.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wide {
-    limbs: BTreeMap<i32, i128>,
-}
-
-const LIMB: i32 = 32;
-
-impl Wide {
-    /// Adds a finite double.
-    pub fn add(&mut self, value: f64) {
-        let bits = value.to_bits();
-        let biased = ((bits >> 52) & 0x7ff) as i32;
-        let fraction = bits & ((1 << 52) - 1);
-        let (mantissa, exponent) =
-            if biased == 0 { (fraction, -1074) } else { (fraction | 1 << 52, biased - 1075) };
-        let signed = if bits >> 63 == 1 { -i128::from(mantissa) } else { i128::from(mantissa) };
-        self.add_limb(exponent.div_euclid(LIMB), signed << exponent.rem_euclid(LIMB));
-    }
-
-    /// Adds `value * 2^exponent`.
-    fn add_fixed(&mut self, value: i128, exponent: i32) {
-        let negative = value < 0;
-        let mut rest = value.unsigned_abs();
-        let mut limb = exponent.div_euclid(LIMB);
-        let shift = exponent.rem_euclid(LIMB);
-        while rest != 0 {
-            let piece = ((rest & 0xffff_ffff) as i128) << shift;
-            self.add_limb(limb, if negative { -piece } else { piece });
-            rest >>= LIMB;
-            limb += 1;
-        }
-    }
-
-    /// Adds another sum.
-    pub fn merge(&mut self, other: &Wide) {
-        for (&limb, &value) in &other.limbs {
-            self.add_limb(limb, value);
-        }
-    }
-
-    /// The limbs as (index, value), for storage outside of memory.
-    pub fn limbs(&self) -> impl ExactSizeIterator<Item = (i32, i128)> + '_ {
-        self.limbs.iter().map(|(&limb, &value)| (limb, value))
-    }
-
-    /// Adds a limb that [`Wide::limbs`] gave.
-    pub fn add_limb(&mut self, limb: i32, value: i128) {
-        *self.limbs.entry(limb).or_default() += value;
-    }
-
-    fn scaled(&self, factor: i128) -> Wide {
-        let mut product = Wide::default();
-        for (&limb, &value) in &self.carried().limbs {
-            product.add_limb(limb, value * factor);
-        }
-        product.carried()
-    }
-
-    /// The same sum with every limb but the topmost in `0..2^32`.
-    fn carried(&self) -> Wide {
-        let mut limbs = BTreeMap::new();
-        let mut carry = 0i128;
-        let mut pending = self.limbs.iter().peekable();
-        let Some(&(&first, _)) = pending.peek() else {
-            return Wide::default();
-        };
-        let mut index = first;
-        while pending.peek().is_some() || (carry != 0 && carry != -1) {
-            let here = match pending.peek() {
-                Some(&(&limb, &value)) if limb == index => {
-                    pending.next();
-                    value
-                }
-                _ => 0,
-            };
-            let total = here + carry;
-            let low = total & 0xffff_ffff;
-            carry = total >> LIMB;
-            if low != 0 {
-                limbs.insert(index, low);
-            }
-            index += 1;
-        }
-        if carry != 0 {
-            limbs.insert(index, carry);
-        }
-        Wide { limbs }
-    }
-}
+/// The bits of `TO_INTEGER`.
+const INTEGER_BITS: i64 = TO_INTEGER.to_bits() as i64;
 
 /// A finished sum: exact, until [`Total::divided`] makes a double of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -245,17 +159,21 @@ impl Total {
 
     /// Adds one double.
     pub fn add_value(&mut self, value: f64, scale: Scale) {
-        let mut sum = Sum::default();
-        if sum.add(value, scale) {
-            self.add_fixed(sum.fixed());
+        let (parts, fits) = Sum::of(value, scale);
+        if fits {
+            self.add_fixed(parts.fixed());
         } else {
             self.wide_mut().add(value);
         }
     }
 
     /// Adds `times * other`; both at the same scale.
+    #[inline]
     pub fn add_times(&mut self, other: &Total, times: i64) {
         debug_assert_eq!(self.unit, other.unit);
+        if times == 1 && other.wide.is_none() {
+            return self.add_fixed(other.fixed);
+        }
         match other.fixed.checked_mul(i128::from(times)) {
             Some(product) => self.add_fixed(product),
             None => {
@@ -285,6 +203,7 @@ impl Total {
 
     /// The total times `2^shift / divisor`, rounded once to the nearest double, ties to even.
     /// `divisor` is not zero.
+    #[inline]
     pub fn divided(&self, divisor: u64, shift: i32) -> f64 {
         match &self.wide {
             None => {
@@ -294,7 +213,7 @@ impl Total {
             Some(wide) => {
                 let mut all = (**wide).clone();
                 all.add_fixed(self.fixed, self.unit);
-                let (negative, top, exponent, more) = leading_bits(&all);
+                let (negative, top, exponent, more) = all.leading_bits();
                 let value = rounded(top, exponent + shift, more, divisor);
                 if negative { -value } else { value }
             }
@@ -320,6 +239,13 @@ impl<const N: usize> Default for Totals<N> {
 impl<const N: usize> Totals<N> {
     pub fn add_times(&mut self, index: usize, other: &Total, times: i64) {
         self.present |= 1 << index;
+        if times == 1 && other.wide.is_none() {
+            // Nearly always.
+            if let Some(sum) = self.fixed[index].checked_add(other.fixed) {
+                self.fixed[index] = sum;
+                return;
+            }
+        }
         let wide = self.wide.as_mut().and_then(|wide| wide[index].take());
         let mut sum = Total { fixed: self.fixed[index], unit: other.unit, wide };
         sum.add_times(other, times);
@@ -337,89 +263,6 @@ impl<const N: usize> Totals<N> {
     }
 }
 
-/// Sign, the leading bits of the magnitude, their exponent, and whether bits below them are set.
-fn leading_bits(wide: &Wide) -> (bool, u128, i32, bool) {
-    let mut carried = wide.carried();
-    let negative = carried.limbs.last_key_value().is_some_and(|(_, &v)| v < 0);
-    if negative {
-        carried = carried.scaled(-1);
-    }
-    let Some((&last, _)) = carried.limbs.last_key_value() else {
-        return (false, 0, 0, false);
-    };
-    // Four limbs hold 97 to 128 leading bits; the fifth fills them up to 128.
-    let lowest = last - 3;
-    let mut top = 0u128;
-    let mut fifth = 0u32;
-    let mut more = false;
-    for (&limb, &value) in carried.limbs.iter().rev() {
-        if limb >= lowest {
-            top |= (value as u128) << ((limb - lowest) * LIMB);
-        } else if limb == lowest - 1 {
-            fifth = value as u32;
-        } else {
-            more |= value != 0;
-        }
-    }
-    let shift = top.leading_zeros();
-    if shift > 0 {
-        top = (top << shift) | u128::from(fifth >> (32 - shift));
-        fifth <<= shift;
-    }
-    more |= fifth != 0;
-    (negative, top, lowest * LIMB - shift as i32, more)
-}
-
-/// `(top [+ something below its last bit]) * 2^exponent / divisor`, to the nearest double.
-fn rounded(top: u128, exponent: i32, more: bool, divisor: u64) -> f64 {
-    if top == 0 {
-        return 0.0;
-    }
-    // Bits are missing below `top` only where it is already full.
-    let shift = top.leading_zeros();
-    let normal = top << shift;
-    let divisor = u128::from(divisor);
-    let quotient = normal / divisor;
-    let sticky = more || !normal.is_multiple_of(divisor);
-    // At least 64 bits of quotient, of which a double keeps 53.
-    let length = 128 - quotient.leading_zeros() as i32;
-    let mut exponent = exponent - shift as i32;
-    let mut drop = length - 53;
-    // A subnormal keeps fewer.
-    let lowest = -1074;
-    if exponent + drop < lowest {
-        drop = lowest - exponent;
-    }
-    if drop > 127 {
-        return 0.0;
-    }
-    let kept = quotient >> drop;
-    let half = 1u128 << (drop - 1);
-    let below = quotient & ((half << 1) - 1);
-    let up = below > half || (below == half && (sticky || kept & 1 == 1));
-    let mut mantissa = kept as u64 + u64::from(up);
-    exponent += drop;
-    // In two steps, since 2^exponent alone may be outside the range of a double.
-    let mut value = {
-        if mantissa == 1 << 53 {
-            mantissa >>= 1;
-            exponent += 1;
-        }
-        mantissa as f64
-    };
-    while exponent > 900 {
-        value *= 2f64.powi(900);
-        exponent -= 900;
-    }
-    while exponent < -900 && value != 0.0 {
-        // Exact: the mantissa was cut to what a subnormal holds.
-        let step = (-exponent).min(900);
-        value /= 2f64.powi(step);
-        exponent += step;
-    }
-    value * 2f64.powi(exponent)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -428,9 +271,13 @@ mod tests {
     fn total(values: &[f64], scale: Scale) -> Total {
         let mut sum = Sum::default();
         let mut wide = Wide::default();
-        for &v in values {
-            if !sum.add(v, scale) {
-                wide.add(v);
+        for (i, &v) in (1u32..).zip(values) {
+            match Sum::of(v, scale) {
+                (parts, true) => sum.add_small(parts),
+                (_, false) => wide.add(v),
+            }
+            if i.is_multiple_of(UNSETTLED) && !sum.settle() {
+                sum.move_to(&mut wide, scale);
             }
         }
         Total::new(sum, Some(&wide), scale)
@@ -453,13 +300,44 @@ mod tests {
 
     #[test]
     fn many_additions_carry() {
-        let mut sum = Sum::default();
-        for _ in 0..100_000 {
-            assert!(sum.add(70_000_000.999_999_9, CORE_SECONDS));
+        // As large as the window lets them be, with low halves that all have one sign.
+        for (value, scale) in
+            [(2147483647.499_999_5, CORE_SECONDS), (-5.764607523034235e17 + 64.0, BYTE_SECONDS)]
+        {
+            assert!(Sum::of(value, scale).1);
+            let sum = total(&vec![value; 100_000], scale);
+            let mut product = Total::zero(scale);
+            product.add_times(&total(&[value], scale), 100_000);
+            assert_eq!(sum.divided(1, 0).to_bits(), product.divided(1, 0).to_bits());
         }
-        let exact = 70_000_000.999_999_9 * 100_000.0;
-        let got = Total::new(sum, None, CORE_SECONDS).divided(1, 0);
-        assert!((got - exact).abs() <= exact * 1e-15, "{got} {exact}");
+    }
+
+    #[test]
+    fn the_window_ends_where_it_says() {
+        for scale in [CORE_SECONDS, BYTE_SECONDS] {
+            let one = 2f64.powi(scale.high);
+            let inside =
+                [MOST.next_down() * one, one.next_up(), -one, 0.0, -0.0, one / TWO_POW_SPLIT];
+            for value in inside {
+                assert!(Sum::of(value, scale).1, "{value:e}");
+            }
+            let lost = one / TWO_POW_SPLIT;
+            let outside =
+                [MOST * one, lost / 2.0, one.next_up() - one + lost / 2.0, 5e-324, f64::NAN];
+            for value in outside.into_iter().chain([f64::INFINITY, f64::MAX, 3e-320]) {
+                assert!(!Sum::of(value, scale).1, "{value:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn merged_sums_that_overflow_are_told() {
+        let mut sum = Sum::from_parts(i64::MAX, 1 << 51);
+        assert!(!sum.merge(Sum::from_parts(0, 1 << 51)));
+        assert_eq!(sum.parts(), (i64::MAX, 1 << 51));
+        assert!(sum.merge(Sum::from_parts(-1, 1 << 51)));
+        assert_eq!(sum.parts(), (i64::MAX, 0));
+        assert!(!sum.settle());
     }
 
     #[test]
@@ -474,16 +352,40 @@ mod tests {
     #[test]
     fn overflow_of_the_fixed_part_is_kept() {
         let mut t = Total::zero(BYTE_SECONDS);
-        let one = total(&[4e18], BYTE_SECONDS);
+        let one = total(&[5e17], BYTE_SECONDS);
         for _ in 0..200 {
             t.add_times(&one, 1);
         }
         t.add_times(&one, i64::MAX);
         t.add_times(&one, -i64::MAX);
-        assert_eq!(t.divided(1, 0), 8e20);
+        assert_eq!(t.divided(1, 0), 1e20);
     }
 
     proptest! {
+        #[test]
+        fn parts_are_the_value(bits: u64) {
+            let value = f64::from_bits(bits);
+            for scale in [CORE_SECONDS, BYTE_SECONDS] {
+                let (parts, fits) = Sum::of(value, scale);
+                if fits {
+                    prop_assert_eq!(Total::new(parts, None, scale).divided(1, 0), value);
+                }
+            }
+        }
+
+        #[test]
+        fn parts_of_usual_values_are_the_value(v in 1e-3f64..1e17) {
+            let (parts, _) = Sum::of(v, BYTE_SECONDS);
+            if v >= 256.0 {
+                prop_assert_eq!(Total::new(parts, None, BYTE_SECONDS).divided(1, 0), v);
+            }
+            let (parts, fits) = Sum::of(v, CORE_SECONDS);
+            prop_assert_eq!(fits, v < 2147483648.0);
+            if fits {
+                prop_assert_eq!(Total::new(parts, None, CORE_SECONDS).divided(1, 0), v);
+            }
+        }
+
         #[test]
         fn division_matches_hardware(v in 1e-6f64..1e15, d in 1u64..1_000_000) {
             // One correctly rounded division of one double is what the hardware does.

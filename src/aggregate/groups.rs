@@ -5,6 +5,12 @@ use std::hash::{BuildHasher, Hash};
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
+/// A state of several cache lines.
+pub trait Lines {
+    /// A word that depends on each of its lines.
+    fn lines(&self) -> u64;
+}
+
 /// Groups in order of first appearance. Keys are made of ids this program gave out, so a fast
 /// hash without a seed will do.
 #[derive(Debug, Clone)]
@@ -81,6 +87,21 @@ impl<K: Copy + Eq + Hash, S: Default> Groups<K, S> {
 
     pub fn state_mut(&mut self, index: usize) -> &mut S {
         &mut self.states[index]
+    }
+
+    /// Reads a word of each cache line of the states of `groups` (indices that are none are passed
+    /// over), so that all of them are on their way before the first is needed: adding to one after
+    /// the other would wait for each.
+    #[inline]
+    pub fn touch(&self, groups: &[u32])
+    where
+        S: Lines,
+    {
+        let lines = |sum, &group: &u32| match self.states.get(group as usize) {
+            Some(state) => state.lines() ^ sum,
+            None => sum,
+        };
+        std::hint::black_box(groups.iter().fold(0, lines));
     }
 
     pub fn len(&self) -> usize {

@@ -25,19 +25,40 @@ impl Interner {
     }
 
     pub fn intern(&mut self, text: &str) -> TextId {
-        let seed = self.seed;
-        let hash = hash_text(text.as_bytes(), seed);
+        self.intern_hashed(text, self.hash(text))
+    }
+
+    /// The hash that [`Interner::intern_hashed`] wants.
+    #[inline]
+    pub fn hash(&self, text: &str) -> u64 {
+        hash_text(text.as_bytes(), self.seed)
+    }
+
+    /// Interns a text whose hash is known already.
+    #[inline]
+    pub fn intern_hashed(&mut self, text: &str, hash: u64) -> TextId {
         let texts = &self.texts;
         let found = self.table.find(hash, |&id| texts.get(TextId(id)) == Some(text));
         if let Some(&id) = found {
             return TextId(id);
         }
+        self.insert(text, hash)
+    }
+
+    #[cold]
+    fn insert(&mut self, text: &str, hash: u64) -> TextId {
+        let seed = self.seed;
         let id = self.texts.push(text);
         let texts = &self.texts;
         self.table.insert_unique(hash, id.0, |&id| {
             hash_text(texts.get(TextId(id)).unwrap_or_default().as_bytes(), seed)
         });
         id
+    }
+
+    /// Keeps a text under an id of its own: it will not be found by [`Interner::intern`].
+    pub fn push(&mut self, text: &str) -> TextId {
+        self.texts.push(text)
     }
 
     /// The id of a text that was interned before.

@@ -58,6 +58,12 @@ impl OwnerLabels {
         }
     }
 
+    /// Takes in when an object was last seen.
+    pub fn merge_one(&mut self, key: Owned, theirs: LastSeen) {
+        let seen = self.objects.entry(key);
+        *seen = (*seen).max(theirs);
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (Owned, LastSeen)> {
         self.objects.iter().map(|(key, &seen)| (key, seen))
     }

@@ -88,17 +88,31 @@ impl Partial {
         Partial::new(KnownLabels::hashed(seed), seed)
     }
 
-    /// The filtered label object of a label text's bytes; each distinct text is read once.
-    pub fn label_set(&mut self, text: &[u8], keys: &EnabledKeys) -> Result<SetId, LabelFault> {
-        let (sets, texts) = (&mut self.sets, &mut self.texts);
-        self.known_labels.set_of(
-            text,
-            |bytes| std::str::from_utf8(bytes).map_err(|_| LabelFault::NotUtf8),
+    /// Appends the filtered label objects of label texts; each distinct text is read once.
+    ///
+    /// # Errors
+    /// The first text that is no label object.
+    pub fn label_sets<'t>(
+        &mut self,
+        texts: impl Iterator<Item = &'t [u8]>,
+        keys: &EnabledKeys,
+        null_rules: NullRules,
+        out: &mut Vec<SetId>,
+    ) -> Result<(), (&'t [u8], LabelFault)> {
+        let (sets, values) = (&mut self.sets, &mut self.texts);
+        let mut pairs: Vec<Pair<'t>> = Vec::new();
+        self.known_labels.sets_of(
+            texts,
+            |bytes| std::str::from_utf8(bytes).map_err(|_| (bytes, LabelFault::NotUtf8)),
             |text| {
-                let mut pairs: Vec<Pair<'_>> = Vec::new();
-                parse::parse(text, keys, &mut pairs).map_err(LabelFault::Label)?;
-                Ok(sets.intern(&pairs, texts))
+                if text.is_empty() {
+                    return Ok(Partial::no_labels(null_rules));
+                }
+                parse::parse(text, keys, &mut pairs)
+                    .map_err(|e| (text.as_bytes(), LabelFault::Label(e)))?;
+                Ok(sets.intern(&pairs, values))
             },
+            out,
         )
     }
 
@@ -152,9 +166,9 @@ impl Partial {
         self.texts.growth_bytes(rows)
             + self.sets.growth_bytes(rows)
             + self.known_labels.growth_bytes(rows)
-            + self.pods.groups.growth_bytes(rows)
+            + self.pods.growth_bytes(rows, self.texts.len() + rows)
             + self.capacity.growth_bytes(rows)
-            + self.places.growth_bytes(rows, self.texts.len() + rows)
+            + self.places.growth_bytes(rows)
             + self.storage.growth_bytes(rows)
     }
 

@@ -1,6 +1,6 @@
 //! Where pods ran: what storage rows are joined with.
 
-use super::groups::{Groups, vec_growth};
+use super::groups::Groups;
 use super::rows::PodRows;
 use super::translation::Translation;
 use crate::summary::row::TextId;
@@ -17,36 +17,19 @@ pub struct Place {
 #[derive(Debug, Default)]
 pub struct Places {
     places: Groups<Place, ()>,
-    /// By pod id: the place where a row last showed it. Pods rarely move, so that most rows need
-    /// no look-up in `places`.
-    last: Vec<Place>,
 }
 
-const NOWHERE: Place = Place {
-    namespace: TextId::NULL,
-    pod: TextId::NULL,
-    node: TextId::NULL,
-    resource_id: TextId::NULL,
-};
-
 impl Places {
-    /// Adds the rows that have a namespace and a pod: SQL's null joins with nothing.
-    pub fn add(&mut self, rows: &PodRows) {
-        for (row, &pod) in rows.pod.iter().enumerate() {
-            let namespace = rows.namespace[row];
+    /// Adds those of `rows`, given by their numbers in `news`, that have a namespace and a pod:
+    /// SQL's null joins with nothing. All other rows repeat one that was added before.
+    pub fn add(&mut self, rows: &PodRows, news: &[u32]) {
+        for row in news.iter().map(|&row| row as usize) {
+            let (namespace, pod) = (rows.namespace[row], rows.pod[row]);
             if pod.is_null() || namespace.is_null() {
                 continue;
             }
-            let place =
-                Place { namespace, pod, node: rows.node[row], resource_id: rows.resource_id[row] };
-            let slot = pod.0 as usize;
-            if slot >= self.last.len() {
-                self.last.resize(slot + 1, NOWHERE);
-            }
-            if self.last[slot] != place {
-                self.last[slot] = place;
-                self.places.entry(place);
-            }
+            let (node, resource_id) = (rows.node[row], rows.resource_id[row]);
+            self.places.entry(Place { namespace, pod, node, resource_id });
         }
     }
 
@@ -84,15 +67,14 @@ impl Places {
 
     /// Bytes held, capacity included.
     pub fn heap_bytes(&self) -> usize {
-        self.places.heap_bytes() + self.last.capacity() * size_of::<Place>()
+        self.places.heap_bytes()
     }
 
-    /// Bytes that `rows` more rows may take at once, whose texts are the first of `texts`.
-    pub fn growth_bytes(&self, rows: usize, texts: usize) -> usize {
-        if self.last.is_empty() {
-            return 0;
+    /// Bytes that `rows` more rows may take at once.
+    pub fn growth_bytes(&self, rows: usize) -> usize {
+        match self.places.is_empty() {
+            true => 0,
+            false => self.places.growth_bytes(rows),
         }
-        self.places.growth_bytes(rows)
-            + vec_growth(&self.last, texts.saturating_sub(self.last.len()))
     }
 }

@@ -1,10 +1,11 @@
 //! Pod measures by (namespace, node, filtered pod labels).
 
 use super::exact::{BYTE_SECONDS, CORE_SECONDS, Scale, Total};
-use super::groups::Groups;
+use super::groups::{Groups, Lines};
 use super::interner::Interner;
+use super::last_rows::{LastRows, Shown};
 use super::rows::{NODE_BYTES, NODE_CORES, POD_SUMS, PodRows};
-use super::sums::{Outliers, Sums};
+use super::sums::{Addends, Outliers, ROWS, Sums, block};
 use super::translation::Translation;
 use crate::labels::sets::SetId;
 use crate::settings::NullRules;
@@ -29,17 +30,19 @@ pub struct PodKey {
     pub labels: SetId,
 }
 
+/// Aligned so that it lies in three cache lines, never in four.
 #[derive(Debug, Clone, Copy)]
+#[repr(align(32))]
 pub struct PodState {
     pub sums: Sums<POD_SUMS>,
-    /// The greatest text so far, or null.
-    pub resource_id: TextId,
     /// The greatest so far; NaN if none.
     pub node_cores: f64,
     pub node_bytes: f64,
-    /// Line items in the group.
-    pub rows: u64,
+    /// The greatest text so far, or null.
+    pub resource_id: TextId,
 }
+
+const _: () = assert!(size_of::<PodState>() == 160);
 
 impl Default for PodState {
     fn default() -> Self {
@@ -48,8 +51,14 @@ impl Default for PodState {
             resource_id: TextId::NULL,
             node_cores: f64::NAN,
             node_bytes: f64::NAN,
-            rows: 0,
         }
+    }
+}
+
+impl Lines for PodState {
+    #[inline]
+    fn lines(&self) -> u64 {
+        self.sums.lines() ^ self.node_bytes.to_bits()
     }
 }
 
@@ -58,29 +67,54 @@ impl Default for PodState {
 pub struct Pods {
     pub groups: Groups<PodKey, PodState>,
     pub outliers: Outliers,
+    last: LastRows,
     /// Group of each row of the batch at hand.
     scratch: Vec<u32>,
+    /// Rows of the batch at hand whose pod last showed something else.
+    news: Vec<u32>,
 }
 
+/// The group of a row without a node.
 const DROPPED: u32 = u32::MAX;
 
 impl Pods {
     /// Adds a batch; returns how many rows were dropped because they have no node.
     pub fn add(&mut self, rows: &PodRows, texts: &Interner, null_rules: NullRules) -> u64 {
+        self.find_groups(rows, texts);
         let mut dropped = 0;
-        self.scratch.clear();
-        let empty = texts.find("").unwrap_or(TextId::NULL);
-        for ((&namespace, &node), &labels) in
-            rows.namespace.iter().zip(&rows.node).zip(&rows.labels)
-        {
-            let group = if node.is_null() || node == empty {
-                dropped += 1;
-                DROPPED
-            } else {
-                self.groups.index(PodKey { namespace, node, labels }) as u32
-            };
-            self.scratch.push(group);
+        let mut addends = Addends::default();
+        let all = std::mem::take(&mut self.scratch);
+        for (start, groups) in (0..).step_by(ROWS).zip(all.chunks(ROWS)) {
+            self.groups.touch(groups);
+            self.split(rows, start, groups, null_rules, &mut addends);
+            let node_cores = block(&rows.numbers[NODE_CORES], start);
+            let node_bytes = block(&rows.numbers[NODE_BYTES], start);
+            for (row, &group) in groups.iter().enumerate() {
+                if group == DROPPED {
+                    dropped += 1;
+                    continue;
+                }
+                let group = group as usize;
+                let state = self.groups.state_mut(group);
+                state.sums.add(group, &addends, row, &POD_SCALES, &mut self.outliers);
+                keep_greater(&mut state.node_cores, node_cores[row]);
+                keep_greater(&mut state.node_bytes, node_bytes[row]);
+            }
         }
+        self.scratch = all;
+        dropped
+    }
+
+    /// Splits the summed values of the rows from `start` on, whose groups are `groups`.
+    #[inline]
+    fn split(
+        &mut self,
+        rows: &PodRows,
+        start: usize,
+        groups: &[u32],
+        null_rules: NullRules,
+        addends: &mut Addends<POD_SUMS>,
+    ) {
         let [
             usage_cpu,
             request_cpu,
@@ -91,37 +125,65 @@ impl Pods {
             limit_mem,
             own_mem,
             ..,
-        ] = &rows.numbers;
-        for (row, &group) in self.scratch.iter().enumerate() {
-            if group == DROPPED {
+        ] = rows.numbers.each_ref();
+        let [usage_cpu, request_cpu, limit_cpu, mut used_cpu] =
+            [usage_cpu, request_cpu, limit_cpu, own_cpu].map(|column| block(column, start));
+        let [usage_mem, request_mem, limit_mem, mut used_mem] =
+            [usage_mem, request_mem, limit_mem, own_mem].map(|column| block(column, start));
+        all_effective(&mut used_cpu, &usage_cpu, &request_cpu, null_rules);
+        all_effective(&mut used_mem, &usage_mem, &request_mem, null_rules);
+        let outliers = &mut self.outliers;
+        let values = [
+            &usage_cpu,
+            &request_cpu,
+            &limit_cpu,
+            &used_cpu,
+            &usage_mem,
+            &request_mem,
+            &limit_mem,
+            &used_mem,
+        ];
+        addends.split(values, &POD_SCALES, |row, measure, value| {
+            if let Some(&group) = groups.get(row).filter(|&&group| group != DROPPED) {
+                outliers.add(group as usize, measure, value);
+            }
+        });
+    }
+
+    /// Finds, or makes, the group of each row.
+    fn find_groups(&mut self, rows: &PodRows, texts: &Interner) {
+        self.scratch.clear();
+        self.news.clear();
+        let empty = texts.find("").unwrap_or(TextId::NULL);
+        let keys = rows.namespace.iter().zip(&rows.node).zip(&rows.resource_id).zip(&rows.labels);
+        for (row, (((&namespace, &node), &resource_id), &labels)) in keys.enumerate() {
+            let pod = rows.pod.get(row).copied().filter(|pod| !pod.is_null());
+            let shown = Shown { namespace, node, resource_id, labels };
+            if let Some(group) = pod.and_then(|pod| self.last.group(pod, shown)) {
+                self.scratch.push(group);
                 continue;
             }
-            let group = group as usize;
-            let state = self.groups.state_mut(group);
-            let effective_cpu =
-                effective(own_cpu[row], usage_cpu[row], request_cpu[row], null_rules);
-            let effective_mem =
-                effective(own_mem[row], usage_mem[row], request_mem[row], null_rules);
-            let values = [
-                usage_cpu[row],
-                request_cpu[row],
-                limit_cpu[row],
-                effective_cpu,
-                usage_mem[row],
-                request_mem[row],
-                limit_mem[row],
-                effective_mem,
-            ];
-            for measure in 0..POD_SUMS {
-                let scale = POD_SCALES[measure];
-                state.sums.add(group, measure, values[measure], scale, &mut self.outliers);
+            let without_node = node.is_null() || node == empty;
+            let group = if without_node { DROPPED } else { self.group_of(shown, texts) };
+            if let Some(pod) = pod {
+                self.last.keep(pod, shown, group);
+                self.news.push(row as u32);
             }
-            state.node_cores = greater(state.node_cores, rows.numbers[NODE_CORES][row]);
-            state.node_bytes = greater(state.node_bytes, rows.numbers[NODE_BYTES][row]);
-            state.resource_id = greater_text(state.resource_id, rows.resource_id[row], texts);
-            state.rows += 1;
+            self.scratch.push(group);
         }
-        dropped
+    }
+
+    fn group_of(&mut self, shown: Shown, texts: &Interner) -> u32 {
+        let Shown { namespace, node, resource_id, labels } = shown;
+        let group = self.groups.index(PodKey { namespace, node, labels });
+        let state = self.groups.state_mut(group);
+        state.resource_id = greater_text(state.resource_id, resource_id, texts);
+        group as u32
+    }
+
+    /// Rows of the batch added last whose pod had shown something else before, or nothing yet.
+    pub fn news(&self) -> &[u32] {
+        &self.news
     }
 
     /// Takes over another state's groups.
@@ -147,7 +209,6 @@ impl Pods {
         ours.node_cores = greater(ours.node_cores, theirs.node_cores);
         ours.node_bytes = greater(ours.node_bytes, theirs.node_bytes);
         ours.resource_id = greater_text(ours.resource_id, theirs.resource_id, texts);
-        ours.rows += theirs.rows;
         group
     }
 
@@ -157,9 +218,32 @@ impl Pods {
         state.sums.total(index, measure, POD_SCALES[measure], &self.outliers)
     }
 
+    /// Bytes that `rows` more rows may take at once, whose texts are the first of `texts`.
+    pub fn growth_bytes(&self, rows: usize, texts: usize) -> usize {
+        self.groups.growth_bytes(rows) + self.last.growth_bytes(texts)
+    }
+
     /// Bytes held, capacity included.
     pub fn heap_bytes(&self) -> usize {
-        self.groups.heap_bytes() + self.outliers.heap_bytes() + self.scratch.capacity() * 4
+        self.groups.heap_bytes()
+            + self.outliers.heap_bytes()
+            + self.last.heap_bytes()
+            + (self.scratch.capacity() + self.news.capacity()) * 4
+    }
+}
+
+/// Puts into `own` what each row counts as used.
+#[inline]
+fn all_effective(
+    own: &mut [f64; ROWS],
+    usage: &[f64; ROWS],
+    request: &[f64; ROWS],
+    null_rules: NullRules,
+) {
+    if own.iter().fold(false, |found, own| found | own.is_nan()) {
+        for (own, (&usage, &request)) in own.iter_mut().zip(usage.iter().zip(request)) {
+            *own = effective(*own, usage, request, null_rules);
+        }
     }
 }
 
@@ -172,6 +256,14 @@ fn effective(own: f64, usage: f64, request: f64, null_rules: NullRules) -> f64 {
         f64::NAN
     } else {
         greater(usage, request)
+    }
+}
+
+/// Keeps the greater in `most`; mostly it is there already.
+#[inline]
+pub fn keep_greater(most: &mut f64, value: f64) {
+    if most.to_bits() != value.to_bits() {
+        *most = greater(*most, value);
     }
 }
 

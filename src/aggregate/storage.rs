@@ -4,7 +4,7 @@ use super::exact::{BYTE_SECONDS, Scale, Total};
 use super::groups::Groups;
 use super::pods::greater;
 use super::rows::StorageRows;
-use super::sums::{Outliers, Sums};
+use super::sums::{Addends, Outliers, ROWS, Sums, block};
 use super::translation::Translation;
 use crate::labels::sets::SetId;
 use crate::summary::row::TextId;
@@ -30,13 +30,11 @@ pub struct StorageState {
     pub sums: Sums<STORAGE_SUMS>,
     /// The greatest so far; NaN if none.
     pub capacity_bytes: f64,
-    /// Line items in the group.
-    pub rows: u64,
 }
 
 impl Default for StorageState {
     fn default() -> Self {
-        StorageState { sums: Sums::default(), capacity_bytes: f64::NAN, rows: 0 }
+        StorageState { sums: Sums::default(), capacity_bytes: f64::NAN }
     }
 }
 
@@ -48,26 +46,38 @@ pub struct Storage {
 
 impl Storage {
     pub fn add(&mut self, rows: &StorageRows) {
-        for row in 0..rows.namespace.len() {
-            let group = self.groups.index(StorageKey {
-                namespace: rows.namespace[row],
-                pod: rows.pod[row],
-                claim: rows.claim[row],
-                volume: rows.volume[row],
-                storageclass: rows.storageclass[row],
-                csi_volume_handle: rows.csi_volume_handle[row],
-                volume_labels: rows.volume_labels[row],
-                claim_labels: rows.claim_labels[row],
-            });
-            let state = self.groups.state_mut(group);
-            let [capacity_bytes, sums @ ..] = &rows.numbers;
-            for (measure, column) in sums.iter().enumerate() {
-                let value = column[row];
-                state.sums.add(group, measure, value, SCALES[measure], &mut self.outliers);
+        let [capacity_bytes, measures @ ..] = &rows.numbers;
+        let mut addends = Addends::default();
+        let mut groups = [0; ROWS];
+        for start in (0..rows.namespace.len()).step_by(ROWS) {
+            let count = ROWS.min(rows.namespace.len() - start);
+            for (group, row) in groups[..count].iter_mut().zip(start..) {
+                *group = self.group_of(rows, row);
             }
-            state.capacity_bytes = greater(state.capacity_bytes, capacity_bytes[row]);
-            state.rows += 1;
+            let values = measures.each_ref().map(|column| block(column, start));
+            let outliers = &mut self.outliers;
+            addends.split(values.each_ref(), &SCALES, |row, measure, value| {
+                outliers.add(groups[row], measure, value);
+            });
+            for (row, &group) in groups[..count].iter().enumerate() {
+                let state = self.groups.state_mut(group);
+                state.sums.add(group, &addends, row, &SCALES, &mut self.outliers);
+                state.capacity_bytes = greater(state.capacity_bytes, capacity_bytes[start + row]);
+            }
         }
+    }
+
+    fn group_of(&mut self, rows: &StorageRows, row: usize) -> usize {
+        self.groups.index(StorageKey {
+            namespace: rows.namespace[row],
+            pod: rows.pod[row],
+            claim: rows.claim[row],
+            volume: rows.volume[row],
+            storageclass: rows.storageclass[row],
+            csi_volume_handle: rows.csi_volume_handle[row],
+            volume_labels: rows.volume_labels[row],
+            claim_labels: rows.claim_labels[row],
+        })
     }
 
     /// Takes over another state's groups.
@@ -96,7 +106,6 @@ impl Storage {
         let ours = self.groups.state_mut(group);
         ours.sums.merge(group, &theirs.sums, &SCALES, &mut self.outliers);
         ours.capacity_bytes = greater(ours.capacity_bytes, theirs.capacity_bytes);
-        ours.rows += theirs.rows;
         group
     }
 

@@ -69,6 +69,15 @@ pub struct RunFlags {
           help_heading = "What to roll up")]
     pub allow_empty: Option<String>,
 
+    /// Share the days with other hosts: this run does one of so many parts, which --shard-index
+    /// names. Which days those are depends on the sources and days asked for alone.
+    #[arg(long, value_name = "N", value_parser = text(), help_heading = "What to roll up")]
+    pub shard_count: Option<String>,
+
+    /// The part that this run does, from 0 [default: JOB_COMPLETION_INDEX, which Kubernetes sets in
+    /// an indexed Job].
+    #[arg(long, value_name = "I", value_parser = text(), help_heading = "What to roll up")]
+    pub shard_index: Option<String>,
     /// Leave out days whose input has not changed since their rows were written, by the ledger;
     /// after a crash the same command goes on where it stopped. `ocp-rollup status` shows which.
     #[arg(long, value_name = "on|off", num_args = 0..=1, require_equals = true,
@@ -159,6 +168,17 @@ pub struct RunFlags {
     #[arg(long, value_name = "auto|N", value_parser = text(), help_heading = "Performance")]
     pub threads: Option<String>,
 
+    /// Have so many worker processes read and aggregate: one that dies costs a day's work instead of
+    /// the run. They share the threads and the memory limit. `off` does all in one process [default:
+    /// off].
+    #[arg(long, value_name = "off|N", value_parser = text(), help_heading = "Performance")]
+    pub processes: Option<String>,
+
+    /// A worker process that gives no sign of life for this long is killed and replaced
+    /// [default: 60s].
+    #[arg(long, value_name = "TIME", value_parser = text(), help_heading = "Performance")]
+    pub worker_timeout: Option<String>,
+
     /// Memory the process may take: `512MiB`, `1GiB`, `500MB`, bytes, or `auto` [default: auto,
     /// the cgroup's limit, else the host's memory].
     #[arg(long, value_name = "SIZE", value_parser = text(), help_heading = "Performance")]
@@ -211,6 +231,8 @@ impl Flags for RunFlags {
             "cluster-alias" => self.cluster_alias.clone(),
             "report-period-id" => self.report_period_id.clone(),
             "allow-empty" => self.allow_empty.clone(),
+            "shard-count" => self.shard_count.clone(),
+            "shard-index" => self.shard_index.clone(),
             "incremental" => self.incremental.clone(),
             "ledger" => self.ledger.clone(),
             "db-lock-wait" => self.db_lock_wait.clone(),
@@ -229,6 +251,8 @@ impl Flags for RunFlags {
             "fan-out" => self.fan_out.clone(),
             "null-rules" => self.null_rules.clone(),
             "threads" => self.threads.clone(),
+            "processes" => self.processes.clone(),
+            "worker-timeout" => self.worker_timeout.clone(),
             "memory-limit" => self.memory_limit.clone(),
             "spill-dir" => self.spill_dir.clone(),
             "chunk-rows" => self.chunk_rows.clone(),

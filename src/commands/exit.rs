@@ -2,6 +2,7 @@
 
 use super::output::OutputError;
 use super::shell::ManError;
+use crate::bench::BenchError;
 use crate::demo::DemoError;
 use crate::generate::GenerateError;
 use crate::ledger::LedgerError;
@@ -10,6 +11,7 @@ use crate::lookups::periods::PeriodError;
 use crate::memory::shares::TooSmall;
 use crate::pipeline::RunError;
 use crate::plan::PlanError;
+use crate::process::WorkerError;
 use crate::report::metrics::MetricsError;
 use crate::report::run::ReportError;
 use crate::settings::SettingsError;
@@ -76,20 +78,50 @@ pub fn code(error: &anyhow::Error) -> u8 {
                 RunError::Read(_) | RunError::Input(_) => INPUT,
                 RunError::Sink(_) | RunError::Spill(_) | RunError::Incomplete { .. } => OUTPUT,
                 RunError::TooLarge { .. } => MEMORY,
+                RunError::Worker(error) => worker_code(error),
+                // No one waits for the code.
+                RunError::CoordinatorGone { .. } => OUTPUT,
                 RunError::Interrupted => INTERRUPTED,
             };
         }
         if let Some(error) = cause.downcast_ref::<GenerateError>() {
-            return if error.is_usage() { USAGE } else { OUTPUT };
+            return match error {
+                GenerateError::Store(StoreError::Interrupted) => INTERRUPTED,
+                error if error.is_usage() => USAGE,
+                _ => OUTPUT,
+            };
         }
         if let Some(DemoError::Folder { .. } | DemoError::Write { .. }) = cause.downcast_ref() {
             return OUTPUT;
+        }
+        if let Some(error) = cause.downcast_ref::<BenchError>() {
+            return match error {
+                BenchError::Failed { code, .. } => *code,
+                BenchError::Different { .. } => DIFFERENT,
+                BenchError::Killed { .. } => MEMORY,
+                BenchError::Interrupted => INTERRUPTED,
+                BenchError::Folder { .. }
+                | BenchError::Start { .. }
+                | BenchError::Watch { .. }
+                | BenchError::Answer { .. }
+                | BenchError::ReadBack { .. } => OUTPUT,
+            };
         }
         if cause.is::<crate::database::DatabaseError>() || cause.is::<LedgerError>() {
             return OUTPUT;
         }
     }
     INPUT
+}
+
+fn worker_code(error: &WorkerError) -> u8 {
+    match error {
+        WorkerError::Failed { code, .. } => *code,
+        WorkerError::Died { first, second, .. } => {
+            if first.is_out_of_memory() || second.is_out_of_memory() { MEMORY } else { INPUT }
+        }
+        WorkerError::Start { .. } | WorkerError::Version => INPUT,
+    }
 }
 
 #[cfg(test)]

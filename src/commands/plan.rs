@@ -9,6 +9,7 @@ use super::{exit, logging, output, run};
 use crate::cli::plan::PlanFlags;
 use crate::memory::watch;
 use crate::plan::discover::{self, MonthMeta};
+use crate::plan::shards::Dealer;
 use crate::report::identity::Identity;
 use crate::report::plan::{PlanReport, Work};
 use crate::settings::{self, load};
@@ -23,16 +24,24 @@ pub fn run(flags: &PlanFlags) -> Result<u8> {
     let store = run::open_store(settings, &signals)?;
     let threads = run::threads(settings);
     let pool = run::pool(threads)?;
-    let plan = run::once_more_if_moved(|| {
+    let mut plan = run::once_more_if_moved(|| {
         // What the rows would carry does not change what is read.
         let meta = |_, _| MonthMeta::default();
         Ok(pool.install(|| discover::plan(settings, &store, &meta))?)
     })?;
+    let mut balance = Vec::new();
+    if let Some(sharding) = settings.sharding {
+        let dealer = Dealer::new(settings, sharding.count);
+        balance = dealer.balance(&plan);
+        if let Some(index) = sharding.index {
+            dealer.keep(&mut plan, index);
+        }
+    }
     let budget = run::budget(settings, watch::own_cgroup().as_ref());
     let shares = run::shares(settings, &budget, &plan, threads)?;
     let (chunk_rows, adaptive) = run::chunk_rows(settings, &plan, shares.threads);
     let work = Work { budget, threads: shares.threads, chunk_rows, adaptive };
-    let report = PlanReport::new(settings, &plan, work);
+    let report = PlanReport::new(settings, &plan, work, &balance);
     if flags.json {
         output::print(format_args!("{:#}\n", report.json()))?;
     } else {

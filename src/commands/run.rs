@@ -1,7 +1,7 @@
 //! `run`: plan, roll up, write, say what was done.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use postgres::Client;
@@ -15,17 +15,23 @@ use crate::decode::row_group::Reading;
 use crate::ledger::Recorder;
 use crate::lookups::{self, Lookups, periods};
 use crate::memory::limit::Cgroup;
-use crate::memory::shares::{Budget, Shares, TooSmall};
+use crate::memory::shares::{Budget, Shares, TooSmall, mebibytes};
 use crate::memory::watch::{self, Watch};
 use crate::memory::{allocator, limit, usage};
 use crate::pipeline::{self, Job, Outcome};
+use crate::plan::shards::Dealer;
 use crate::plan::{Plan, PlanError, chunks, discover};
+use crate::process;
+use crate::process::orders::Hello;
+use crate::process::shares::Division;
 use crate::report;
 use crate::report::ending::{Ending, State};
 use crate::report::identity::Identity;
 use crate::report::monitor::Monitor;
 use crate::report::summary::{self, Summary};
-use crate::settings::{self, ChunkSize, LookupsFrom, Settings, SinkTo, load};
+use crate::settings::{
+    self, ChunkSize, LookupsFrom, Settings, SettingsError, Sharding, SinkTo, load,
+};
 use crate::sink::csv::CsvSink;
 use crate::sink::observed::ObservedSink;
 use crate::sink::parquet::ParquetSink;
@@ -124,7 +130,7 @@ pub fn roll_up_watched(
     telemetry.start_over();
     let needs_database =
         settings.sink == SinkTo::Postgres || settings.lookups == LookupsFrom::Postgres;
-    let (mut client, lookups, periods) = telemetry.timed(Figure::LookupTime, || {
+    let (mut client, mut lookups, periods) = telemetry.timed(Figure::LookupTime, || {
         let connect = || database::connect(&settings.postgres);
         let mut client = needs_database.then(connect).transpose()?;
         let lookups = lookups(settings, &mut client)?;
@@ -143,17 +149,28 @@ pub fn roll_up_watched(
     let meta = |provider, month| periods.get(&(provider, month)).cloned().unwrap_or_default();
     let mut plan = telemetry
         .timed(Figure::PlanTime, || pool.install(|| discover::plan(settings, store, &meta)))?;
+    keep_shard(settings, &mut plan)?;
     periods::require(&plan.units)?;
     summary::warn_of_plan(&plan);
     let recorder = ledger::begin(settings, client.as_mut(), &lookups, &mut plan)?;
+    let enabled_keys = std::mem::take(&mut lookups.enabled_keys);
     drop(lookups);
     telemetry.set_planned(|at| Planned::new(&plan, at));
     if plan.units.is_empty() {
         return Ok(RolledUp { plan, outcome: None });
     }
-    let shares = shares(settings, &budget, &plan, threads)?;
+    let division = divide(settings, &budget, &plan, threads)?;
+    let (budget, shares) = match &division {
+        Some(division) => (division.budget.clone(), division.shares),
+        None => {
+            let shares = shares(settings, &budget, &plan, threads)?;
+            (budget, shares)
+        }
+    };
     let pool = if shares.threads < threads {
-        tracing::info!("{} threads instead of {threads}, for lack of memory", shares.threads);
+        if division.is_none() {
+            tracing::info!("{} threads instead of {threads}, for lack of memory", shares.threads);
+        }
         self::pool(shares.threads)?
     } else {
         pool
@@ -176,16 +193,39 @@ pub fn roll_up_watched(
         adaptive,
         budget: &budget,
         shares,
-        watch: &Watch::new(cgroup),
+        // What worker processes take in the cgroup is planned.
+        watch: &Watch::new(cgroup.clone().filter(|_| division.is_none())),
         spiller: &spiller,
         telemetry,
         pool: &pool,
         cancelled: signals.cancelled(),
         seed: Uuid::new_v4().as_u64_pair().0,
     };
-    let outcome = pipeline::run(&job, Box::new(sink))?;
+    let outcome = match &division {
+        None => pipeline::run(&job, Box::new(sink))?,
+        Some(division) => {
+            let hello = hello(settings, &job, division, enabled_keys);
+            let timeout = settings.performance.worker_timeout;
+            process::run(
+                &job,
+                Box::new(sink),
+                &process::Setup { division, hello, timeout, cgroup },
+            )?
+        }
+    };
     summary::warn_of_outcome(&outcome);
     Ok(RolledUp { plan, outcome: Some(outcome) })
+}
+
+/// Leaves the days to other hosts that are theirs.
+fn keep_shard(settings: &Settings, plan: &mut Plan) -> Result<(), SettingsError> {
+    let Some(Sharding { count, index }) = settings.sharding else { return Ok(()) };
+    let index = index.ok_or_else(|| SettingsError::no_shard_index(count))?;
+    let whole = plan.units.len();
+    Dealer::new(settings, count).keep(plan, index);
+    let days = plan.units.len();
+    tracing::info!(index, count, days, "shard {index} of {count}: {days} of {whole} days");
+    Ok(())
 }
 
 /// Loads the lookups, over `client` or a new connection if they are in the database.
@@ -199,6 +239,59 @@ pub fn lookups(settings: &Settings, client: &mut Option<Client>) -> Result<Looku
             lookups
         }
     })
+}
+
+/// How worker processes share the memory and the threads, where there are any.
+fn divide(
+    settings: &Settings,
+    budget: &Budget,
+    plan: &Plan,
+    threads: usize,
+) -> Result<Option<Division>, TooSmall> {
+    let Some(processes) = settings.performance.processes else { return Ok(None) };
+    let (decode, sink) = (plan.decode_bytes(), sink_bytes(&settings.sink));
+    let division = process::shares::divide(budget, processes, threads, decode, sink)?;
+    let Division { workers, worker_memory, worker_threads, .. } = division;
+    let lack = if workers < processes {
+        format!(" instead of {processes}, for lack of memory")
+    } else {
+        String::new()
+    };
+    tracing::info!(
+        "worker processes: {workers}{lack}, each with {worker_threads} threads and {}",
+        mebibytes(worker_memory)
+    );
+    Ok(Some(division))
+}
+
+/// What worker processes need to know, whatever their task.
+fn hello(
+    settings: &Settings,
+    job: &Job<'_>,
+    division: &Division,
+    enabled_keys: Vec<String>,
+) -> Hello {
+    /// A sign of life is due well before it is missed.
+    const SIGNS: u32 = 5;
+    let performance = &settings.performance;
+    let alive_every = (performance.worker_timeout / SIGNS).min(Duration::from_secs(1));
+    Hello {
+        parent: std::process::id(),
+        source: settings.input.source.clone(),
+        s3: settings.input.s3.as_ref().map(Into::into),
+        enabled_keys,
+        null_rules: settings.aggregation.null_rules,
+        categorical: job.reading.categorical,
+        all_columns: job.reading.all_columns,
+        memory: division.worker_memory,
+        decode_bytes: job.plan.decode_bytes(),
+        threads: division.worker_threads,
+        spill_dir: performance.spill_dir.clone(),
+        force_spill: performance.force_spill,
+        seed: job.seed,
+        alive_every: alive_every.as_millis() as u64,
+        log_level: settings.logging.level.clone(),
+    }
 }
 
 /// Frees a run that was interrupted from waiting for PostgreSQL.

@@ -7,8 +7,22 @@ use super::times::{NO_TIME, TimeUnit};
 use crate::aggregate::partial::StateId;
 use crate::aggregate::rows::Id;
 
-/// Makes an id of a text's bytes.
-pub type Resolve<'a, I> = dyn FnMut(&[u8], &Place) -> Result<I, InputError> + 'a;
+/// Makes ids of texts.
+pub trait Resolve {
+    /// What a text becomes.
+    type Id: Id;
+
+    /// Appends the id of each of `texts`, which lie at `place`.
+    ///
+    /// # Errors
+    /// The first text that has no id.
+    fn ids<'t>(
+        &mut self,
+        texts: impl Iterator<Item = &'t [u8]>,
+        place: &Place,
+        out: &mut Vec<Self::Id>,
+    ) -> Result<(), InputError>;
+}
 
 /// A forward reader.
 pub enum Column {
@@ -63,13 +77,13 @@ impl Column {
     }
 
     /// Appends `count` ids that `resolve` makes for the partial state `state`; `null` for null.
-    pub fn texts<I: Id>(
+    pub fn texts<R: Resolve>(
         &mut self,
         count: usize,
         state: StateId,
-        null: I,
-        resolve: &mut Resolve<'_, I>,
-        out: &mut Vec<I>,
+        null: R::Id,
+        resolve: &mut R,
+        out: &mut Vec<R::Id>,
     ) -> Result<(), InputError> {
         match self {
             Column::Pages(column, _) => column.texts(count, state, null, resolve, out),

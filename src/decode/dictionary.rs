@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 
+use super::column::Resolve;
+use super::error::{InputError, Place};
 use crate::aggregate::partial::StateId;
+use crate::aggregate::rows::Id;
 
 /// Byte ranges of a dictionary of texts.
 #[derive(Debug)]
@@ -14,8 +17,11 @@ pub struct TextDictionary {
     remaps: Vec<(StateId, Vec<u32>)>,
 }
 
-/// A code that no row has used yet. Ids never reach it: null has no code.
-pub const UNRESOLVED: u32 = u32::MAX - 1;
+/// A code that no row has used yet. Ids never come near it.
+const UNRESOLVED: u32 = u32::MAX - 1;
+
+/// A code that is being resolved.
+const PENDING: u32 = u32::MAX - 2;
 
 impl TextDictionary {
     /// `count` length-prefixed texts, as PLAIN writes them; `None` if the page ends early.
@@ -30,27 +36,61 @@ impl TextDictionary {
         Some(TextDictionary { bytes, ranges, remaps: Vec::new() })
     }
 
-    pub fn text(&self, code: u32) -> Option<&[u8]> {
-        let &(start, end) = self.ranges.get(code as usize)?;
-        Some(&self.bytes[start as usize..end as usize])
+    pub fn len(&self) -> usize {
+        self.ranges.len()
     }
 
-    /// The map for the partial state `state`; give it back with [`TextDictionary::put_remap`].
-    pub fn take_remap(&mut self, state: StateId) -> Vec<u32> {
-        match self.remaps.iter().position(|&(known, _)| known.is_of_line(state)) {
-            Some(i) => {
-                let (known, mut remap) = self.remaps.swap_remove(i);
-                if known != state {
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// Code → id for the partial state `state`, resolved for `codes` at least, all of which the
+    /// dictionary has.
+    ///
+    /// # Errors
+    /// The first text that `resolve` refuses.
+    pub fn ids<R: Resolve>(
+        &mut self,
+        codes: &[u32],
+        state: StateId,
+        resolve: &mut R,
+        place: &Place,
+    ) -> Result<&[u32], InputError> {
+        let known = match self.remaps.iter().position(|&(known, _)| known.is_of_line(state)) {
+            Some(known) => {
+                let (of, remap) = &mut self.remaps[known];
+                if *of != state {
+                    *of = state;
                     remap.fill(UNRESOLVED);
                 }
-                remap
+                known
             }
-            None => vec![UNRESOLVED; self.ranges.len()],
+            None => {
+                self.remaps.push((state, vec![UNRESOLVED; self.ranges.len()]));
+                self.remaps.len() - 1
+            }
+        };
+        let remap = &mut self.remaps[known].1;
+        let mut new = Vec::new();
+        for &code in codes {
+            let id = &mut remap[code as usize];
+            if *id == UNRESOLVED {
+                *id = PENDING;
+                new.push(code);
+            }
         }
-    }
-
-    pub fn put_remap(&mut self, state: StateId, remap: Vec<u32>) {
-        self.remaps.push((state, remap));
+        if !new.is_empty() {
+            let text = |&code: &u32| {
+                let (start, end) = self.ranges[code as usize];
+                &self.bytes[start as usize..end as usize]
+            };
+            let mut ids = Vec::with_capacity(new.len());
+            resolve.ids(new.iter().map(text), place, &mut ids)?;
+            for (code, id) in new.into_iter().zip(ids) {
+                remap[code as usize] = id.raw();
+            }
+        }
+        Ok(&self.remaps[known].1)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Flat columns straight from their pages.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use parquet::basic::{Encoding, Type as Physical};
 use parquet::column::page::{Page, PageReader};
@@ -8,11 +10,12 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::column::Resolve;
-use super::dictionary::{TextDictionary, UNRESOLVED, plain_text};
+use super::dictionary::{TextDictionary, plain_text};
 use super::error::{InputError, Place};
 use super::levels::{LevelFault, Levels, Presence};
 use super::rle::{Ended, Rle};
 use super::times::{NO_TIME, TimeUnit};
+use super::unpack::Unpacker;
 use crate::aggregate::partial::StateId;
 use crate::aggregate::rows::Id;
 use crate::read::bytes::ColumnBytes;
@@ -34,6 +37,8 @@ pub fn can_read(chunk: &ColumnChunkMetaData) -> bool {
 /// A forward reader of one column chunk.
 pub struct PageColumn {
     reader: SerializedPageReader<ColumnBytes>,
+    /// Where pages are handed out as they lie in the file.
+    unpacker: Option<Unpacker>,
     place: Place,
     physical: Physical,
     optional: bool,
@@ -52,13 +57,23 @@ enum Values {
 }
 
 impl PageColumn {
+    /// Of a row group of `rows` rows.
+    ///
+    /// # Errors
+    /// A column chunk whose pages cannot be found.
     pub fn new(
-        reader: SerializedPageReader<ColumnBytes>,
+        bytes: ColumnBytes,
         chunk: &ColumnChunkMetaData,
+        rows: usize,
         place: Place,
-    ) -> Self {
-        PageColumn {
+    ) -> Result<Self, InputError> {
+        let (unpacker, raw) = Unpacker::of(chunk).unzip();
+        let described = raw.as_ref().unwrap_or(chunk);
+        let reader = SerializedPageReader::new(Arc::new(bytes), described, rows, None)
+            .map_err(|e| place.damaged(e))?;
+        Ok(PageColumn {
             reader,
+            unpacker,
             place,
             physical: chunk.column_type(),
             optional: chunk.column_descr().max_def_level() == 1,
@@ -68,12 +83,15 @@ impl PageColumn {
             levels: Levels::required(),
             values: Values::Plain { bytes: Bytes::new(), at: 0 },
             codes: Vec::new(),
-        }
+        })
     }
 
     /// Rows that can be read from the page at hand, which is the next one if that was used up.
     pub fn available(&mut self) -> Result<usize, InputError> {
         while self.rows_left == 0 {
+            // The page that was used up no longer needs its memory.
+            self.levels = Levels::required();
+            self.values = Values::Plain { bytes: Bytes::new(), at: 0 };
             let page = self.reader.get_next_page().map_err(|e| self.place.damaged(e))?;
             let Some(page) = page else {
                 return Err(self.place.value("the column ends before the row group does"));
@@ -109,9 +127,11 @@ impl PageColumn {
     fn open(&mut self, page: Page) -> Result<(), InputError> {
         match page {
             Page::DictionaryPage { buf, num_values, .. } => {
+                let buf = self.unpacked(buf)?;
                 self.open_dictionary(buf, num_values as usize)
             }
             Page::DataPage { buf, num_values, encoding, def_level_encoding, .. } => {
+                let buf = self.unpacked(buf)?;
                 let (levels, values) = if self.optional {
                     if def_level_encoding != Encoding::RLE {
                         return Err(self.place.value(format!(
@@ -132,6 +152,7 @@ impl PageColumn {
                 encoding,
                 def_levels_byte_len,
                 rep_levels_byte_len,
+                is_compressed,
                 ..
             } => {
                 if num_rows != num_values {
@@ -147,8 +168,20 @@ impl PageColumn {
                 } else {
                     Levels::required()
                 };
-                self.open_data(levels, buf.slice(end..), num_rows as usize, encoding)
+                let mut values = buf.slice(end..);
+                if is_compressed {
+                    values = self.unpacked(values)?;
+                }
+                self.open_data(levels, values, num_rows as usize, encoding)
             }
+        }
+    }
+
+    /// A page, or its values, as they were before compression.
+    fn unpacked(&mut self, bytes: Bytes) -> Result<Bytes, InputError> {
+        match &mut self.unpacker {
+            Some(unpacker) => unpacker.unpack(&bytes).map_err(|e| self.place.damaged(e)),
+            None => Ok(bytes),
         }
     }
 
@@ -256,12 +289,11 @@ impl PageColumn {
                 if let Err(ended) = rle.read(present, &mut self.codes) {
                     return Err(self.ended(ended));
                 }
-                for &code in &self.codes {
-                    let Some(&word) = self.words.get(code as usize) else {
-                        return Err(self.bad_code(code));
-                    };
-                    out.push(of(word));
+                if let Some(code) = beyond(&self.codes, self.words.len()) {
+                    return Err(self.bad_code(code));
                 }
+                let words = &self.words[..];
+                out.extend(self.codes.iter().map(|&code| of(words[code as usize])));
             }
         }
         if let Some(levels) = levels {
@@ -290,24 +322,23 @@ impl PageColumn {
     }
 
     /// Appends what `resolve` makes of each text for the partial state `state`; `null` for null.
-    pub fn texts<I: Id>(
+    pub fn texts<R: Resolve>(
         &mut self,
         count: usize,
         state: StateId,
-        null: I,
-        resolve: &mut Resolve<'_, I>,
-        out: &mut Vec<I>,
+        null: R::Id,
+        resolve: &mut R,
+        out: &mut Vec<R::Id>,
     ) -> Result<(), InputError> {
         let (present, levels) = self.presence(count)?;
         let start = out.len();
         match &mut self.values {
             Values::Plain { bytes, at } => {
-                for _ in 0..present {
-                    let Some((from, to)) = plain_text(bytes, *at) else {
-                        return Err(self.ended(Ended));
-                    };
-                    *at = to;
-                    out.push(resolve(&bytes[from..to], &self.place)?);
+                let mut texts = PlainTexts { bytes, at: *at };
+                resolve.ids(texts.by_ref().take(present), &self.place, out)?;
+                *at = texts.at;
+                if out.len() - start < present {
+                    return Err(self.ended(Ended));
                 }
             }
             Values::Codes(rle) => {
@@ -322,28 +353,39 @@ impl PageColumn {
                     }
                     return Err(self.place.value("dictionary codes come before a dictionary"));
                 };
-                let mut remap = dictionary.take_remap(state);
-                for &code in &self.codes {
-                    let id = match remap.get(code as usize) {
-                        Some(&id) if id != UNRESOLVED => I::from_raw(id),
-                        _ => {
-                            let Some(text) = dictionary.text(code) else {
-                                return Err(self.bad_code(code));
-                            };
-                            let id = resolve(text, &self.place)?;
-                            remap[code as usize] = id.raw();
-                            id
-                        }
-                    };
-                    out.push(id);
+                if let Some(code) = beyond(&self.codes, dictionary.len()) {
+                    return Err(self.bad_code(code));
                 }
-                dictionary.put_remap(state, remap);
+                let ids = dictionary.ids(&self.codes, state, resolve, &self.place)?;
+                out.extend(self.codes.iter().map(|&code| R::Id::from_raw(ids[code as usize])));
             }
         }
         if let Some(levels) = levels {
             spread(out, start, &levels, null);
         }
         Ok(())
+    }
+}
+
+/// A code that a dictionary of `length` entries does not have, if there is one.
+fn beyond(codes: &[u32], length: usize) -> Option<u32> {
+    codes.iter().copied().max().filter(|&code| code as usize >= length)
+}
+
+/// Length-prefixed texts, until they end or one is cut off.
+struct PlainTexts<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Iterator for PlainTexts<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (start, end) = plain_text(self.bytes, self.at)?;
+        self.at = end;
+        Some(&self.bytes[start..end])
     }
 }
 

@@ -125,30 +125,57 @@ impl Rle {
 /// Appends values `first..first + count` of `width` bits each, packed from the start of `data`,
 /// which holds them all.
 fn unpack(data: &[u8], width: u32, first: usize, count: usize, out: &mut Vec<u32>) {
+    // Eight values end at a byte.
+    let lead = (first.next_multiple_of(8) - first).min(count);
+    unpack_one_by_one(data, width, first, lead, out);
+    let groups = (count - lead) / 8;
+    let start = (first + lead) / 8 * width as usize;
+    out.reserve(groups * 8);
+    unpack_groups(&data[start..start + groups * width as usize], width, out);
+    let done = lead + groups * 8;
+    unpack_one_by_one(data, width, first + done, count - done, out);
+}
+
+fn unpack_one_by_one(data: &[u8], width: u32, first: usize, count: usize, out: &mut Vec<u32>) {
     let width = width as usize;
     let mask = (1u64 << width) - 1;
-    let mut bit = first * width;
-    // While eight bytes can be loaded at once.
-    let whole = if data.len() >= 8 {
-        let last_start = data.len() - 8;
-        (((last_start + 1) * 8).saturating_sub(bit)).div_ceil(width).min(count)
-    } else {
-        0
-    };
-    out.extend((0..whole).map(|i| {
-        let bit = bit + i * width;
+    for bit in (first..first + count).map(|value| value * width) {
         let mut word = [0; 8];
-        word.copy_from_slice(&data[bit / 8..bit / 8 + 8]);
-        ((u64::from_le_bytes(word) >> (bit % 8)) & mask) as u32
-    }));
-    bit += whole * width;
-    for _ in whole..count {
-        let mut word = [0; 8];
-        let tail = &data[bit / 8..data.len().min(bit / 8 + 8)];
-        word[..tail.len()].copy_from_slice(tail);
+        let held = &data[bit / 8..data.len().min(bit / 8 + 8)];
+        word[..held.len()].copy_from_slice(held);
         out.push(((u64::from_le_bytes(word) >> (bit % 8)) & mask) as u32);
-        bit += width;
     }
+}
+
+/// Whole groups of eight: with the width known, every shift is a constant.
+fn unpack_groups(data: &[u8], width: u32, out: &mut Vec<u32>) {
+    macro_rules! of_width {
+        ($($width:literal)*) => {
+            match width {
+                $($width => {
+                    for group in data.as_chunks::<$width>().0 {
+                        out.extend_from_slice(&group_of::<$width>(group));
+                    }
+                })*
+                _ => {}
+            }
+        };
+    }
+    of_width!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32);
+}
+
+#[inline(always)]
+fn group_of<const WIDTH: usize>(bytes: &[u8; WIDTH]) -> [u32; 8] {
+    let mask = u64::MAX >> (64 - WIDTH);
+    std::array::from_fn(|value| {
+        let bit = value * WIDTH;
+        // Eight bytes that hold all of it.
+        let start = (bit / 8).min(WIDTH.saturating_sub(8));
+        let held = &bytes[start..(start + 8).min(WIDTH)];
+        let mut word = [0; 8];
+        word[..held.len()].copy_from_slice(held);
+        ((u64::from_le_bytes(word) >> (bit - start * 8)) & mask) as u32
+    })
 }
 
 #[cfg(test)]

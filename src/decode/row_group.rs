@@ -5,15 +5,15 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use parquet::file::metadata::ParquetMetaData;
-use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::arrays::ArrayColumn;
 use super::column::Column;
 use super::error::{InputError, Place};
 use super::pages::{self, PageColumn};
+use super::resolve::{Labels, Names};
 use super::schema::{Direct, Found, Kind, Part};
-use super::times::{NO_TIME, TimeUnit, day_text, split_day};
-use crate::aggregate::partial::{LabelFault, Partial};
+use super::times::{DAY_MICROS, NO_TIME, TimeUnit, day_text, split_day};
+use crate::aggregate::partial::Partial;
 use crate::aggregate::rows::{LabelRows, PodRows, StorageRows};
 use crate::labels::sets::SetId;
 use crate::read::bytes::ColumnBytes;
@@ -31,7 +31,8 @@ pub struct InputFile {
     /// How long its footer is, in bytes.
     pub footer_length: u64,
     pub part: Part,
-    pub columns: Vec<Found>,
+    /// Shared by files that have them in the same places.
+    pub columns: Arc<[Found]>,
     /// First and last day since 1970-01-01 that its rows may count for: asked for, and of the
     /// month that its folder names.
     pub days: (i64, i64),
@@ -187,11 +188,13 @@ pub fn add_rows<D: Days>(
 
 /// How many of the first times lie on one day; at least one.
 fn same_day(times: &[i64]) -> usize {
-    let (day, _) = split_day(times[0]);
     if times[0] == NO_TIME {
         return times.iter().take_while(|&&t| t == NO_TIME).count();
     }
-    times.iter().take_while(|&&t| t != NO_TIME && split_day(t).0 == day).count()
+    let start = times[0].saturating_sub(split_day(times[0]).1);
+    let day = start..start.saturating_add(DAY_MICROS);
+    // The first is of its own day, be it the last that 64 bits can say.
+    1 + times[1..].iter().take_while(|&t| day.contains(t) && *t != NO_TIME).count()
 }
 
 /// Holds a time to the statistics of its row group, where there are any.
@@ -232,7 +235,7 @@ impl<'t> Reader<'t> {
         let file = &segment.file;
         let mut columns = Vec::new();
         let mut places = Vec::new();
-        for found in &file.columns {
+        for found in &*file.columns {
             let place = Place {
                 object: file.object.clone(),
                 row_group: segment.row_group,
@@ -322,7 +325,7 @@ impl<'t> Reader<'t> {
                 let numbers = self.wanted - self.numbers_from;
                 self.numbers(count, &mut rows.numbers[..numbers], counts)?;
                 state.rows_without_node += state.pods.add(rows, &state.texts, null_rules);
-                state.places.add(rows);
+                state.places.add(rows, state.pods.news());
                 if self.part == Part::Pods {
                     state.capacity.add(rows);
                 }
@@ -349,17 +352,9 @@ impl<'t> Reader<'t> {
         out: &mut Vec<TextId>,
     ) -> Result<(), InputError> {
         out.clear();
-        let (id, texts) = (state.id, &mut state.texts);
-        self.columns[column].texts(
-            count,
-            id,
-            TextId::NULL,
-            &mut |bytes, place| match std::str::from_utf8(bytes) {
-                Ok(text) => Ok(texts.intern(text)),
-                Err(_) => Err(place.value("a text is not UTF-8")),
-            },
-            out,
-        )
+        let id = state.id;
+        let names = &mut Names(&mut state.texts);
+        self.columns[column].texts(count, id, TextId::NULL, names, out)
     }
 
     fn labels(
@@ -371,23 +366,9 @@ impl<'t> Reader<'t> {
     ) -> Result<(), InputError> {
         out.clear();
         let none = Partial::no_labels(self.tenant.null_rules);
-        let keys = &self.tenant.keys;
         let id = state.id;
-        self.columns[column].texts(
-            count,
-            id,
-            none,
-            &mut |bytes, place| {
-                if bytes.is_empty() {
-                    return Ok(none);
-                }
-                state.label_set(bytes, keys).map_err(|fault| match fault {
-                    LabelFault::NotUtf8 => place.value("a label text is not UTF-8"),
-                    LabelFault::Label(e) => place.label(&String::from_utf8_lossy(bytes), e),
-                })
-            },
-            out,
-        )
+        let labels = &mut Labels { state, tenant: self.tenant };
+        self.columns[column].texts(count, id, none, labels, out)
     }
 
     fn numbers(
@@ -417,9 +398,12 @@ fn is_odd(value: f64) -> bool {
     value < 0.0 || value > ODD_ABOVE
 }
 
+/// Microseconds since midnight of `times`, which are of one day.
 fn fill_intervals(times: &[i64], out: &mut Vec<i64>) {
     out.clear();
-    out.extend(times.iter().map(|&time| split_day(time).1));
+    let Some(&first) = times.first() else { return };
+    let midnight = first - split_day(first).1;
+    out.extend(times.iter().map(|&time| time - midnight));
 }
 
 fn open_column(
@@ -441,10 +425,8 @@ fn open_column(
         let column = ArrayColumn::new(bytes, metadata, leaf, rows, BATCH, place)?;
         return Ok(Column::Arrays(Box::new(column)));
     };
-    let bytes = Arc::new(segment.bytes.clone());
-    let reader = SerializedPageReader::new(bytes, chunk, group.num_rows() as usize, None)
-        .map_err(|e| place.damaged(e))?;
-    let mut column = PageColumn::new(reader, chunk, place);
+    let bytes = segment.bytes.clone();
+    let mut column = PageColumn::new(bytes, chunk, group.num_rows() as usize, place)?;
     column.skip(segment.rows.start)?;
     let unit = match direct {
         Direct::Time(unit) => unit,

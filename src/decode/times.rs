@@ -1,6 +1,7 @@
 //! Times as microseconds since 1970-01-01 UTC.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use serde::{Deserialize, Serialize};
 
 pub const DAY_MICROS: i64 = 86_400_000_000;
 
@@ -8,7 +9,7 @@ pub const DAY_MICROS: i64 = 86_400_000_000;
 pub const NO_TIME: i64 = i64::MIN;
 
 /// The unit of an integer time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TimeUnit {
     Millis,
     Micros,

@@ -1,7 +1,7 @@
 //! Label texts that were read already, so that each distinct one is read once.
 
-use rustc_hash::FxHashMap;
-use xxhash_rust::xxh3::xxh3_128_with_seed;
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_secret};
 
 use super::sets::SetId;
 use crate::aggregate::groups::vec_growth;
@@ -10,59 +10,80 @@ use crate::aggregate::interner::Interner;
 /// How texts are told apart: by hash or by comparing them.
 #[derive(Debug)]
 pub enum KnownLabels {
-    /// By a 128-bit hash under a seed drawn at the start of the run. Two texts that collide are
-    /// less likely than memory that flips a bit, and no one can make them without the seed.
-    Hashed { sets: FxHashMap<u128, SetId>, seed: u64 },
+    /// By a 128-bit hash under a secret drawn at the start of the run. Two texts that collide are
+    /// less likely than memory that flips a bit, and no one can make them without the secret.
+    Hashed(HashedLabels),
     /// By the whole text, kept.
     Compared { texts: Interner, sets: Vec<SetId> },
 }
 
+/// What the texts of each hash stand for.
+#[derive(Debug)]
+pub struct HashedLabels {
+    table: HashTable<Known>,
+    secret: Box<[u8; SECRET]>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    hash: [u64; 2],
+    set: SetId,
+}
+
+/// Bytes of a secret: what XXH3 uses of its own.
+const SECRET: usize = 192;
+
+/// Texts hashed before the first of them is looked up: look-ups that miss the cache then do not
+/// wait for one another.
+const BLOCK: usize = 32;
+
 impl KnownLabels {
     pub fn hashed(seed: u64) -> Self {
-        KnownLabels::Hashed { sets: FxHashMap::default(), seed }
+        let mut secret = Box::new([0; SECRET]);
+        // Once a state rather than, as XXH3 with a seed does it, once a text.
+        for (word, bytes) in (0u64..).zip(secret.as_chunks_mut::<8>().0) {
+            *bytes = xxh3_64_with_seed(&word.to_le_bytes(), seed).to_le_bytes();
+        }
+        KnownLabels::Hashed(HashedLabels { table: HashTable::new(), secret })
     }
 
     pub fn compared(seed: u64) -> Self {
         KnownLabels::Compared { texts: Interner::new(seed), sets: Vec::new() }
     }
 
-    /// The label object of `text`: the known one, else what `read` makes of it.
-    pub fn set_of<E>(
+    /// Appends the label object of each of `texts`: the known one, else what `read` makes of it.
+    pub fn sets_of<'t, E>(
         &mut self,
-        text: &[u8],
-        utf8: impl FnOnce(&[u8]) -> Result<&str, E>,
-        read: impl FnOnce(&str) -> Result<SetId, E>,
-    ) -> Result<SetId, E> {
+        texts: impl Iterator<Item = &'t [u8]>,
+        utf8: impl Fn(&'t [u8]) -> Result<&'t str, E>,
+        mut read: impl FnMut(&'t str) -> Result<SetId, E>,
+        out: &mut Vec<SetId>,
+    ) -> Result<(), E> {
         match self {
-            KnownLabels::Hashed { sets, seed } => {
-                let hash = xxh3_128_with_seed(text, *seed);
-                if let Some(&set) = sets.get(&hash) {
-                    return Ok(set);
-                }
-                let set = read(utf8(text)?)?;
-                sets.insert(hash, set);
-                Ok(set)
+            KnownLabels::Hashed(known) => {
+                known.sets_of(texts, |text| read(utf8(text)?), out)?;
             }
-            KnownLabels::Compared { texts, sets } => {
-                let text = utf8(text)?;
-                let id = texts.intern(text).0 as usize;
-                if let Some(&set) = sets.get(id) {
-                    return Ok(set);
+            KnownLabels::Compared { texts: known, sets } => {
+                for text in texts {
+                    let text = utf8(text)?;
+                    let id = known.intern(text).0 as usize;
+                    if id == sets.len() {
+                        sets.push(read(text)?);
+                    }
+                    out.push(sets[id]);
                 }
-                let set = read(text)?;
-                sets.push(set);
-                Ok(set)
             }
         }
+        Ok(())
     }
 
     /// Bytes that `more` texts may take at once.
     pub fn growth_bytes(&self, more: usize) -> usize {
         match self {
-            KnownLabels::Hashed { sets, .. } if sets.len() + more > sets.capacity() => {
-                2 * self.heap_bytes()
+            KnownLabels::Hashed(known) if known.table.len() + more > known.table.capacity() => {
+                2 * known.table.allocation_size()
             }
-            KnownLabels::Hashed { .. } => 0,
+            KnownLabels::Hashed(_) => 0,
             KnownLabels::Compared { texts, sets } => {
                 texts.growth_bytes(more) + vec_growth(sets, more)
             }
@@ -72,9 +93,42 @@ impl KnownLabels {
     /// Bytes held, capacity included.
     pub fn heap_bytes(&self) -> usize {
         match self {
-            KnownLabels::Hashed { sets, .. } => sets.capacity() * (size_of::<(u128, SetId)>() + 1),
+            KnownLabels::Hashed(known) => known.table.allocation_size() + SECRET,
             KnownLabels::Compared { texts, sets } => {
                 texts.heap_bytes() + sets.capacity() * size_of::<SetId>()
+            }
+        }
+    }
+}
+
+impl HashedLabels {
+    fn sets_of<'t, E>(
+        &mut self,
+        mut texts: impl Iterator<Item = &'t [u8]>,
+        mut read: impl FnMut(&'t [u8]) -> Result<SetId, E>,
+        out: &mut Vec<SetId>,
+    ) -> Result<(), E> {
+        loop {
+            let mut block: [(&[u8], [u64; 2]); BLOCK] = [(&[], [0; 2]); BLOCK];
+            let mut length = 0;
+            for (slot, text) in block.iter_mut().zip(&mut texts) {
+                let hash = xxh3_128_with_secret(text, &*self.secret);
+                *slot = (text, [hash as u64, (hash >> 64) as u64]);
+                length += 1;
+            }
+            for &(text, hash) in &block[..length] {
+                let set = match self.table.find(hash[0], |known| known.hash == hash) {
+                    Some(known) => known.set,
+                    None => {
+                        let set = read(text)?;
+                        self.table.insert_unique(hash[0], Known { hash, set }, |k| k.hash[0]);
+                        set
+                    }
+                };
+                out.push(set);
+            }
+            if length < BLOCK {
+                return Ok(());
             }
         }
     }

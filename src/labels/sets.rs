@@ -171,13 +171,27 @@ fn slice<'a>(flat: &'a [(KeyId, u32)], ends: &[usize], id: u32) -> &'a [(KeyId, 
     &flat[start..ends[i]]
 }
 
+/// Whether JSON must escape a byte.
+fn is_special(byte: u8) -> bool {
+    byte < b' ' || byte == b'"' || byte == b'\\'
+}
+
 fn push_json_text(json: &mut String, text: &str) {
     json.push('"');
+    // Without leaving early: whole vectors are compared, and hardly any text has one.
+    if text.bytes().fold(false, |found, byte| found | is_special(byte)) {
+        push_escaped(json, text);
+    } else {
+        json.push_str(text);
+    }
+    json.push('"');
+}
+
+fn push_escaped(json: &mut String, text: &str) {
     let mut rest = text;
-    while let Some(at) = rest.find(|c: char| c < ' ' || c == '"' || c == '\\') {
+    while let Some(at) = rest.bytes().position(is_special) {
         json.push_str(&rest[..at]);
-        let special = rest.as_bytes()[at];
-        match special {
+        match rest.as_bytes()[at] {
             b'"' => json.push_str("\\\""),
             b'\\' => json.push_str("\\\\"),
             b'\n' => json.push_str("\\n"),
@@ -193,5 +207,4 @@ fn push_json_text(json: &mut String, text: &str) {
         rest = &rest[at + 1..];
     }
     json.push_str(rest);
-    json.push('"');
 }

@@ -51,6 +51,17 @@ fn anonymous_of(cgroup: &Cgroup) -> Option<u64> {
     stat.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.parse().ok())
 }
 
+/// How many processes of a cgroup the kernel has killed for lack of memory.
+pub fn oom_kills(cgroup: &Cgroup) -> u64 {
+    let file = match cgroup.version {
+        CgroupVersion::V1 => "memory.oom_control",
+        CgroupVersion::V2 => "memory.events",
+    };
+    let text = fs::read_to_string(cgroup.folder.join(file)).unwrap_or_default();
+    let count = text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok());
+    count.unwrap_or(0)
+}
+
 /// Reads a file of the cgroup file system.
 pub fn read_file(path: &Path) -> Option<String> {
     fs::read_to_string(path).ok()

@@ -1,6 +1,7 @@
 //! Why a day has no rows.
 
 use crate::memory::shares::Shares;
+use crate::sink::SinkError;
 use crate::spill::SpillError;
 
 #[derive(Debug)]
@@ -8,6 +9,8 @@ pub enum DayError {
     /// The run was stopped.
     Stopped,
     Spill(SpillError),
+    /// It could not be encoded for the sink.
+    Sink(SinkError),
     /// The label objects of nodes and namespaces, which must be held, do not fit.
     TooLarge {
         /// Bytes that must be held.
@@ -20,6 +23,12 @@ pub enum DayError {
 impl From<SpillError> for DayError {
     fn from(error: SpillError) -> Self {
         DayError::Spill(error)
+    }
+}
+
+impl From<SinkError> for DayError {
+    fn from(error: SinkError) -> Self {
+        DayError::Sink(error)
     }
 }
 

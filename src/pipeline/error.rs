@@ -1,5 +1,7 @@
 //! Why a run failed.
 
+use std::io;
+
 use chrono::NaiveDate;
 use uuid::Uuid;
 
@@ -7,6 +9,7 @@ use crate::database::DatabaseError;
 use crate::decode::error::InputError;
 use crate::memory::shares::mebibytes;
 use crate::plan::PlanError;
+use crate::process::WorkerError;
 use crate::sink::SinkError;
 use crate::sink::postgres::PostgresError;
 use crate::spill::SpillError;
@@ -21,6 +24,10 @@ pub enum RunError {
     Sink(#[from] SinkError),
     #[error(transparent)]
     Spill(#[from] SpillError),
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    #[error("the coordinator takes no more answers")]
+    CoordinatorGone { source: io::Error },
     #[error(
         "{date} of source {source_uuid} does not fit into memory: the labels of its nodes and \
          namespaces take {held}, which must be held while rows are made; this input needs a \

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::aggregate::partial::Partial;
+use crate::ledger::Rows;
 use crate::memory::heap::Heap;
 use crate::memory::shares::Shares;
+use crate::sink::{Encode, Encoded, SinkError};
 use crate::spill::rows::RunsOfDay;
 use crate::spill::spiller::Spiller;
 use crate::summary::finish::{FanOutCounts, Tenant, finish};
@@ -21,7 +23,43 @@ use super::stop::Stop;
 pub enum FinishedDay {
     /// With the bytes that they are counted with.
     InMemory(RowBatch, u64),
+    /// As the sink wants it: what its encoder made, with the rows by kind, and the bytes that both
+    /// are counted with.
+    Encoded {
+        meta: Arc<DayMeta>,
+        day: Encoded,
+        rows: Rows,
+        bytes: u64,
+    },
     OnDisk(RunsOfDay, u64),
+}
+
+impl FinishedDay {
+    /// Bytes that it is counted with.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            FinishedDay::InMemory(_, bytes)
+            | FinishedDay::Encoded { bytes, .. }
+            | FinishedDay::OnDisk(_, bytes) => *bytes,
+        }
+    }
+
+    /// Lets `encoder` prepare a day that is in memory, if there is room for that. The encoded form
+    /// takes its place in `heap`.
+    pub fn encoded(self, encoder: &dyn Encode, heap: &Heap) -> Result<Self, SinkError> {
+        let FinishedDay::InMemory(batch, bytes) = self else { return Ok(self) };
+        let Some(_reserved) = heap.reserve(encoder.bytes(&batch)) else {
+            return Ok(FinishedDay::InMemory(batch, bytes));
+        };
+        let Some(day) = encoder.encode(&batch)? else {
+            return Ok(FinishedDay::InMemory(batch, bytes));
+        };
+        let now = day.heap_bytes() as u64;
+        heap.change(bytes, now);
+        let mut rows = Rows::default();
+        rows.count(&batch);
+        Ok(FinishedDay::Encoded { meta: batch.day.clone(), day, rows, bytes: now })
+    }
 }
 
 /// What finishing a day takes in memory beside its states, in tenths of their bytes: labels are

@@ -1,5 +1,8 @@
 //! Wires read → aggregate → reduce → finish → write.
 //!
+//! [`run`] does all of it; [`run_unit`] only reads and aggregates, for a coordinator that has [`collect`]
+//! do the rest.
+//!
 //! One reader thread fetches chunks and queues them for a rayon pool; each task adds its chunk to a
 //! partial state per day; whoever completes a day merges its states and finishes it; one writer
 //! thread puts the days into the sink in order.
@@ -15,15 +18,14 @@ mod states;
 mod stop;
 mod writer;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
 use crate::decode::row_group::{self, AddError, Buffers, Counts, Reading};
-use crate::memory::controller::{Changes, Controller};
+use crate::memory::controller::Changes;
 use crate::memory::heap::Heap;
 use crate::memory::permits::Permits;
 use crate::memory::shares::{Budget, Shares};
@@ -31,9 +33,10 @@ use crate::memory::watch::Watch;
 use crate::plan::chunks::{Next, Schedule};
 use crate::plan::units::UnitDays;
 use crate::plan::{Plan, PlanError};
+use crate::process::WorkerFigures;
 use crate::read::ahead::ReadAhead;
 use crate::read::reader::FetchedChunk;
-use crate::sink::Sink;
+use crate::sink::{Encode, Sink};
 use crate::spill::spiller::Spiller;
 use crate::store::Store;
 use crate::summary::finish::{FanOutCounts, Tenant};
@@ -45,7 +48,9 @@ pub use error::RunError;
 use finish::{FinishedDay, Finisher};
 use pressure::Pressure;
 use queue::ReadyQueue;
-use states::{ChunkStates, StateKind, UnitStates};
+pub use states::UnitState;
+use states::UnitStates;
+pub(crate) use states::{ChunkStates, StateKind};
 use stop::Stop;
 use writer::Progress;
 pub use writer::Written;
@@ -89,6 +94,10 @@ pub struct Outcome {
     pub changes: Changes,
     /// Compressed bytes and groups that went to disk for lack of memory.
     pub spilled: (u64, u64),
+    /// The same of worker processes.
+    pub spilled_by_workers: (u64, u64),
+    /// `None` where all was done in one process.
+    pub workers: Option<WorkerFigures>,
     /// How long at most one thread worked, and how long all of it took.
     pub serial_time: (Duration, Duration),
     /// Summed over the threads.
@@ -99,68 +108,40 @@ pub struct Outcome {
 /// Days that may be open beyond those that are read: one is being finished or written.
 const DAYS_AHEAD: usize = 1;
 
+/// Takes a unit whose rows are all in.
+pub(crate) type Complete<'c> = &'c (dyn Fn(usize) + Sync);
+
 /// Runs a job into a sink. On an error or a cancelled run the sink is dropped without `finish`.
 pub fn run(job: &Job<'_>, sink: Box<dyn Sink>) -> Result<Outcome, RunError> {
-    let kind = StateKind { categorical: job.reading.categorical, seed: job.seed };
-    let units = job.plan.units.len();
-    let lanes = job.shares.threads;
+    collect(job, sink, &|shared, complete| shared.run_units(complete))
+}
+
+/// Finishes and writes units whose states `bring` adds to [`Shared::states`] and completes.
+pub(crate) fn collect(
+    job: &Job<'_>,
+    sink: Box<dyn Sink>,
+    bring: &(dyn Fn(&Shared<'_>, Complete<'_>) + Sync),
+) -> Result<Outcome, RunError> {
     let heap = Heap::new(job.shares.heap);
     let stop = Stop::new(job.cancelled);
     let activity = Activity::start();
-    let permits = Permits::new(job.shares.in_flight);
-    let controller = Controller::new(job.chunk_rows, lanes + 1);
-    let pressure = Pressure::new(job.watch, job.budget, job.shares, controller);
-    let shared = Shared {
-        job,
-        states: UnitStates::new(units, &job.plan.groups, kind, job.spiller, &heap, job.shares),
-        finisher: Finisher {
-            tenant: job.tenant,
-            spiller: job.spiller,
-            heap: &heap,
-            shares: job.shares,
-            kind,
-            stop: &stop,
-        },
-        days: (0..=job.plan.units.iter().map(|u| u.source).max().unwrap_or(0))
-            .map(|source| UnitDays::new(&job.plan.units, source))
-            .collect(),
-        queue: ReadyQueue::default(),
-        progress: Progress::default(),
-        outcome: Mutex::new(Outcome::default()),
-        failure: Mutex::new(None),
+    let pressure = Pressure::of(job);
+    let shared = Shared::new(job, &heap, &stop, &activity, &pressure, sink.encoder());
+    let finisher = Finisher {
+        tenant: job.tenant,
+        spiller: job.spiller,
+        heap: &heap,
+        shares: job.shares,
+        kind: StateKind::of(job),
         stop: &stop,
-        activity: &activity,
-        pressure: &pressure,
-        permits,
     };
+    let units = job.plan.units.len();
     let (day_sender, days) = crossbeam_channel::unbounded();
     std::thread::scope(|threads| {
-        let shared = &shared;
-        threads.spawn(|| {
-            let spill_early = |early| shared.states.spill_early.store(early, Ordering::Relaxed);
-            pressure.follow(&heap, &shared.permits, &spill_early);
-        });
+        let (shared, finisher) = (&shared, &finisher);
+        threads.spawn(|| shared.follow_pressure());
         threads.spawn(move || {
-            job.pool.in_place_scope(|tasks| {
-                // Days without any rows have nothing to wait for.
-                if job.streaming {
-                    for unit in shared.states.without_rows() {
-                        let days = day_sender.clone();
-                        tasks.spawn(move |_| shared.finish_unit(unit, &days));
-                    }
-                }
-                shared.read(lanes, |chunk, most_waiting| {
-                    if shared.queue.push(chunk, most_waiting, &|| shared.is_stopped()) {
-                        let days = day_sender.clone();
-                        tasks.spawn(move |_| shared.aggregate(&days));
-                    }
-                });
-            });
-            if !job.streaming {
-                for unit in 0..units {
-                    job.pool.install(|| shared.finish_unit(unit, &day_sender));
-                }
-            }
+            bring(shared, &|unit| shared.finish_unit(unit, finisher, &day_sender));
         });
         let _watched = pressure.ended_on_drop();
         match writer::write(&days, sink, units, shared, &heap) {
@@ -168,56 +149,149 @@ pub fn run(job: &Job<'_>, sink: Box<dyn Sink>) -> Result<Outcome, RunError> {
             Err(error) => shared.fail(error),
         }
     });
-    let failure = shared.failure.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let mut outcome = shared.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
-    match failure {
-        Some(error) if stop.is_cancelled() && error.may_be_interruption() => {
-            Err(RunError::Interrupted)
-        }
-        Some(error) => Err(error),
-        None if !outcome.written.finished && stop.is_cancelled() => Err(RunError::Interrupted),
-        None if !outcome.written.finished => {
-            Err(RunError::Incomplete { written: outcome.written.days, planned: units })
-        }
-        None => {
-            outcome.changes = pressure.changes();
-            outcome.spilled = job.spiller.written();
-            outcome.serial_time = activity.serial();
-            Ok(outcome)
-        }
+    match shared.end()? {
+        outcome if outcome.written.finished => Ok(outcome),
+        _ if stop.is_cancelled() => Err(RunError::Interrupted),
+        outcome => Err(RunError::Incomplete { written: outcome.written.days, planned: units }),
     }
 }
 
+/// Reads and aggregates the units of a job, and hands over the states of each as soon as it has all of
+/// them. [`run`] does the same before it finishes them.
+///
+/// # Errors
+/// Those of reading, and of `hand_over`.
+pub fn run_unit(
+    job: &Job<'_>,
+    hand_over: &(dyn Fn(usize, UnitState) -> Result<(), RunError> + Sync),
+) -> Result<Outcome, RunError> {
+    let heap = Heap::new(job.shares.heap);
+    let stop = Stop::new(job.cancelled);
+    let activity = Activity::start();
+    let pressure = Pressure::of(job);
+    let shared = Shared::new(job, &heap, &stop, &activity, &pressure, None);
+    std::thread::scope(|threads| {
+        threads.spawn(|| shared.follow_pressure());
+        let _watched = pressure.ended_on_drop();
+        shared.run_units(&|unit| {
+            if shared.is_stopped() {
+                return;
+            }
+            let state = shared.states.take(unit);
+            let bytes = state.idle_bytes() + state.heap_bytes();
+            match hand_over(unit, state) {
+                Ok(()) => shared.progress.advance(),
+                Err(error) => shared.fail(error),
+            }
+            heap.change(bytes, 0);
+        });
+    });
+    shared.end()
+}
+
 /// What the threads of a run share.
-struct Shared<'a> {
+pub(crate) struct Shared<'a> {
     job: &'a Job<'a>,
-    states: UnitStates<'a>,
-    finisher: Finisher<'a>,
+    pub heap: &'a Heap,
+    pub states: UnitStates<'a>,
     /// By source.
     days: Vec<UnitDays>,
     queue: ReadyQueue,
-    progress: Progress,
+    pub progress: Progress,
     outcome: Mutex<Outcome>,
     failure: Mutex<Option<RunError>>,
     stop: &'a Stop<'a>,
     activity: &'a Activity,
     pressure: &'a Pressure<'a>,
     permits: Arc<Permits>,
+    encoder: Option<Arc<dyn Encode>>,
 }
 
-impl Shared<'_> {
+impl<'a> Shared<'a> {
+    fn new(
+        job: &'a Job<'a>,
+        heap: &'a Heap,
+        stop: &'a Stop<'a>,
+        activity: &'a Activity,
+        pressure: &'a Pressure<'a>,
+        encoder: Option<Arc<dyn Encode>>,
+    ) -> Self {
+        let (plan, kind, units) = (job.plan, StateKind::of(job), job.plan.units.len());
+        Shared {
+            job,
+            heap,
+            states: UnitStates::new(units, &plan.groups, kind, job.spiller, heap, job.shares),
+            days: (0..=plan.units.iter().map(|u| u.source).max().unwrap_or(0))
+                .map(|source| UnitDays::new(&plan.units, source))
+                .collect(),
+            queue: ReadyQueue::default(),
+            progress: Progress::default(),
+            outcome: Mutex::new(Outcome::default()),
+            failure: Mutex::new(None),
+            stop,
+            activity,
+            pressure,
+            permits: Permits::new(job.shares.in_flight),
+            encoder,
+        }
+    }
+
+    /// What came of it, or the first failure.
+    fn end(self) -> Result<Outcome, RunError> {
+        match self.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) if self.stop.is_cancelled() && error.may_be_interruption() => {
+                return Err(RunError::Interrupted);
+            }
+            Some(error) => return Err(error),
+            None => {}
+        }
+        let mut outcome = self.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
+        outcome.spilled = self.job.spiller.written();
+        outcome.serial_time = self.activity.serial();
+        Ok(outcome)
+    }
+
+    /// Watches memory until the pressure is told that it has ended.
+    fn follow_pressure(&self) {
+        let spill_early = |early| self.states.spill_early.store(early, Ordering::Relaxed);
+        self.pressure.follow(self.heap, &self.permits, &spill_early);
+    }
+
+    /// Reads and aggregates all units in this process.
+    fn run_units(&self, complete: Complete<'_>) {
+        let job = self.job;
+        let lanes = job.shares.threads;
+        job.pool.in_place_scope(|tasks| {
+            // Days without any rows have nothing to wait for.
+            if job.streaming {
+                for unit in self.states.without_rows() {
+                    tasks.spawn(move |_| complete(unit));
+                }
+            }
+            self.read(lanes, |chunk, most_waiting| {
+                if self.queue.push(chunk, most_waiting, &|| self.is_stopped()) {
+                    tasks.spawn(move |_| self.aggregate(complete));
+                }
+            });
+        });
+        if !job.streaming {
+            (0..job.plan.units.len()).for_each(|unit| job.pool.install(|| complete(unit)));
+        }
+        self.outcome(|outcome| outcome.changes = self.pressure.changes());
+    }
+
     /// Whether nothing more is to be done: after a failure, or when the run was cancelled.
-    fn is_stopped(&self) -> bool {
+    pub fn is_stopped(&self) -> bool {
         self.stop.is_set()
     }
 
     /// Keeps the first failure.
-    fn fail(&self, error: RunError) {
+    pub fn fail(&self, error: RunError) {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         self.stop.fail();
     }
 
-    fn outcome(&self, change: impl FnOnce(&mut Outcome)) {
+    pub fn outcome(&self, change: impl FnOnce(&mut Outcome)) {
         change(&mut self.outcome.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -276,7 +350,7 @@ impl Shared<'_> {
     }
 
     /// Adds a chunk to the states of its days, and finishes those that it completes.
-    fn aggregate(&self, days: &Sender<(usize, FinishedDay)>) {
+    fn aggregate(&self, complete: Complete<'_>) {
         let Some(chunk) = self.queue.pop() else {
             return;
         };
@@ -302,7 +376,7 @@ impl Shared<'_> {
         self.queue.done(units.0);
         for unit in self.states.rows_done(units, rows) {
             if self.job.streaming {
-                self.finish_unit(unit, days);
+                complete(unit);
             }
         }
     }
@@ -321,14 +395,27 @@ impl Shared<'_> {
     }
 
     /// Turns the states of a day into rows and hands them to the writer.
-    fn finish_unit(&self, unit: usize, days: &Sender<(usize, FinishedDay)>) {
+    fn finish_unit(
+        &self,
+        unit: usize,
+        finisher: &Finisher<'_>,
+        days: &Sender<(usize, FinishedDay)>,
+    ) {
         if self.is_stopped() {
             return;
         }
         let started = Instant::now();
         let _working = self.activity.working();
         let state = self.states.take(unit);
-        match self.finisher.finish(state, &self.job.plan.units[unit].meta) {
+        let finished = finisher.finish(state, &self.job.plan.units[unit].meta);
+        let encoded = finished.and_then(|(day, counts)| {
+            let day = match self.encoder.as_deref() {
+                Some(encoder) => day.encoded(encoder, self.heap)?,
+                None => day,
+            };
+            Ok((day, counts))
+        });
+        match encoded {
             Ok((day, counts)) => {
                 let telemetry = self.job.telemetry;
                 telemetry.add_time(Figure::FinishTime, started.elapsed());
@@ -348,14 +435,22 @@ impl Shared<'_> {
     }
 
     fn fail_day(&self, unit: usize, error: DayError) {
+        if !matches!(error, DayError::Stopped) {
+            self.fail(self.day_error((unit, error)));
+        }
+    }
+
+    /// What is wrong with a day, with the day.
+    pub fn day_error(&self, (unit, error): (usize, DayError)) -> RunError {
         let meta = &self.job.plan.units[unit].meta;
-        self.fail(match error {
-            DayError::Stopped => return,
+        match error {
+            DayError::Stopped => RunError::Interrupted,
             DayError::Spill(error) => error.into(),
+            DayError::Sink(error) => error.into(),
             DayError::TooLarge { held, least } => {
                 let (date, source_uuid) = (meta.date, meta.source_uuid);
                 RunError::TooLarge { date, source_uuid, held, least }
             }
-        });
+        }
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::Job;
 use crate::memory::controller::{Changes, Controller};
 use crate::memory::heap::Heap;
 use crate::memory::permits::Permits;
@@ -40,6 +41,12 @@ pub struct Pressure<'a> {
 }
 
 impl<'a> Pressure<'a> {
+    /// Of a job whose days are read side by side by as many threads as it has.
+    pub fn of(job: &Job<'a>) -> Self {
+        let controller = Controller::new(job.chunk_rows, job.shares.threads + 1);
+        Pressure::new(job.watch, job.budget, job.shares, controller)
+    }
+
     pub fn new(
         watch: &'a Watch,
         budget: &'a Budget,

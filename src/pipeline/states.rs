@@ -4,7 +4,9 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::Job;
 use super::day_error::{DayError, check_owners};
+use super::error::RunError;
 use crate::aggregate::partial::Partial;
 use crate::decode::row_group::Days;
 use crate::labels::known::KnownLabels;
@@ -13,7 +15,11 @@ use crate::memory::shares::Shares;
 use crate::plan::PlannedGroup;
 use crate::plan::units::UnitDays;
 use crate::spill::SpillError;
+use crate::spill::bytes::{Cursor, Malformed};
+use crate::spill::groups::{self, LentPairs, Share};
+use crate::spill::sorted::{self, ALL, SortedRun, Spread};
 use crate::spill::spiller::{Spilled, Spiller};
+use crate::spill::{capacity, claims};
 
 /// How states come to be.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +31,10 @@ pub struct StateKind {
 }
 
 impl StateKind {
+    pub fn of(job: &Job<'_>) -> Self {
+        StateKind { categorical: job.reading.categorical, seed: job.seed }
+    }
+
     pub fn known_labels(self) -> KnownLabels {
         if self.categorical {
             KnownLabels::hashed(self.seed)
@@ -66,12 +76,58 @@ impl UnitState {
         owners.merge_owners(state);
     }
 
+    /// Bytes of the states in memory.
+    pub fn idle_bytes(&self) -> u64 {
+        self.idle.iter().map(|state| state.heap_bytes() as u64).sum()
+    }
+
+    /// Gives all states away, what was spilled too, in parts of about `most` bytes.
+    ///
+    /// # Errors
+    /// Those of `give`, or a temporary file that cannot be read.
+    pub fn each(
+        self,
+        kind: StateKind,
+        most: u64,
+        give: &mut dyn FnMut(Partial) -> Result<(), RunError>,
+    ) -> Result<(), RunError> {
+        self.idle.into_iter().chain(self.owners).try_for_each(&mut *give)?;
+        let Spilled { pods, capacity, places, claims, .. } = self.spilled;
+        let lent = LentPairs::default();
+        let all = Share { index: 0, count: 1, lent: &lent };
+        let mut parts = |runs: &[SortedRun], add: AddRecord<'_>| -> Result<(), RunError> {
+            if runs.is_empty() {
+                return Ok(());
+            }
+            for part in Spread::of(runs).cut(ALL, most, 1) {
+                let mut state = kind.empty();
+                sorted::each::<SpillError>(
+                    runs,
+                    &part.hashes,
+                    |record| add(record, &mut state),
+                    || Ok(()),
+                )?;
+                give(state)?;
+            }
+            Ok(())
+        };
+        parts(&pods, &|record, state| groups::decode_into(record, all, state))?;
+        parts(&capacity, &capacity::decode_into)?;
+        parts(&places, &claims::decode_any_place_into)?;
+        parts(&claims, &|mut record, state| {
+            claims::decode_group_into(&mut record, state).map(|_| ())
+        })
+    }
+
     /// Bytes of what spilled states leave behind.
     pub fn heap_bytes(&self) -> u64 {
         let owners = self.owners.as_ref().map_or(0, Partial::heap_bytes);
         (owners + self.spilled.heap_bytes()) as u64
     }
 }
+
+/// Adds a spilled record to a state.
+type AddRecord<'r> = &'r dyn Fn(Cursor<'_>, &mut Partial) -> Result<(), Malformed>;
 
 /// The states of all days of a run.
 pub struct UnitStates<'a> {
@@ -275,7 +331,11 @@ impl<'a> ChunkStates<'a> {
         Ok(())
     }
 
-    fn state(&mut self, unit: usize) -> Result<&mut Partial, OfUnit> {
+    /// The state of a unit to add to, which may be another one each time.
+    ///
+    /// # Errors
+    /// The state that was there had to be spilled, which failed.
+    pub fn state(&mut self, unit: usize) -> Result<&mut Partial, OfUnit> {
         let at = match self.held.iter().rposition(|held| held.unit == unit) {
             Some(at) => {
                 self.count(at)?;

@@ -41,7 +41,7 @@ impl Progress {
         *self.days.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn advance(&self) {
+    pub fn advance(&self) {
         *self.days.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         self.changed.notify_all();
     }
@@ -89,7 +89,7 @@ pub fn write(
                     Err(error) => return Err(error),
                 }
             };
-            let (FinishedDay::InMemory(_, bytes) | FinishedDay::OnDisk(_, bytes)) = day;
+            let bytes = day.bytes();
             drop(day);
             heap.change(bytes, 0);
             written.add(rows);
@@ -122,6 +122,11 @@ fn put(
             sink.begin_day(&rows.day)?;
             sink.write(rows)?;
             count.count(rows);
+        }
+        FinishedDay::Encoded { meta, day, rows, .. } => {
+            sink.begin_day(meta)?;
+            sink.write_encoded(day)?;
+            count = *rows;
         }
         FinishedDay::OnDisk(runs, _) => {
             let mut runs = runs.merge()?;

@@ -9,6 +9,7 @@ use parquet::file::metadata::{
     ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
 };
 use parquet::file::statistics::Statistics;
+use serde::{Deserialize, Serialize};
 
 use crate::decode::error::{InputError, said_once};
 use crate::decode::row_group::InputFile;
@@ -50,7 +51,7 @@ pub fn read(
     }
     let metadata = reader.finish().map_err(failed)?;
     check_offsets(&object, &metadata, size)?;
-    let columns = schema::find(&object, &metadata, &schema::wanted(part, pod_names))?;
+    let columns = schema::find(&object, &metadata, &schema::wanted(part, pod_names))?.into();
     let footer_length = footer_length(&opened.tail);
     let file =
         InputFile { object, stored: opened.object.clone(), footer_length, part, columns, days };
@@ -106,7 +107,7 @@ fn check_offsets(
 
 /// What a plan keeps of a row group: footers themselves are read again when their turn comes, of
 /// the very same version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowGroup {
     pub rows: usize,
     /// Columns that are read, and their compressed bytes.

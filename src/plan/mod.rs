@@ -7,6 +7,7 @@ pub mod footers;
 pub mod generations;
 mod open;
 pub mod ranges;
+pub mod shards;
 pub mod units;
 
 use std::ops::Range;
@@ -34,7 +35,7 @@ pub struct PlannedGroup {
 }
 
 /// Everything a run reads, in the order in which it does.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Plan {
     /// Days of sources, in the order of the output.
     pub units: Vec<Unit>,
@@ -56,20 +57,26 @@ pub struct Plan {
 impl Plan {
     /// Leaves out the units that are `done`, and the row groups that no other needs.
     pub fn leave_out(&mut self, done: &[bool]) {
+        let before = self.units.len();
+        self.drop_units(done);
+        self.unchanged += before - self.units.len();
+    }
+
+    /// Drops the units that are `dropped`, and the row groups that no other needs.
+    pub fn drop_units(&mut self, dropped: &[bool]) {
         // For each unit, and the one beyond the last, how many before it stay.
-        let mut staying = Vec::with_capacity(done.len() + 1);
+        let mut staying = Vec::with_capacity(dropped.len() + 1);
         staying.push(0);
-        for (index, done) in done.iter().enumerate() {
-            staying.push(staying[index] + usize::from(!done));
+        for (index, dropped) in dropped.iter().enumerate() {
+            staying.push(staying[index] + usize::from(!dropped));
         }
         self.groups.retain_mut(|group| {
             let (first, end) = (staying[group.units.0], staying[group.units.1 + 1]);
             group.units = (first, end.saturating_sub(1));
             first < end
         });
-        let mut done = done.iter();
-        self.units.retain(|_| done.next() != Some(&true));
-        self.unchanged += staying.len() - 1 - self.units.len();
+        let mut dropped = dropped.iter();
+        self.units.retain(|_| dropped.next() != Some(&true));
     }
 
     /// Days that row groups of several days keep in memory until those are read.

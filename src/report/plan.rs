@@ -10,6 +10,7 @@ use super::summary::{sink_name, size};
 use crate::decode::schema::Part;
 use crate::memory::shares::Budget;
 use crate::plan::Plan;
+use crate::plan::shards::ShardWork;
 use crate::settings::Settings;
 
 /// How the work would be done.
@@ -31,6 +32,8 @@ pub struct PlanReport<'a> {
     inputs: BTreeMap<(usize, Part), Input>,
     /// Row groups that may hold more than one day, counted under each.
     shared: usize,
+    /// What each shard would do, where the run is shared.
+    balance: &'a [ShardWork],
 }
 
 /// What may hold rows of one day and type.
@@ -43,7 +46,12 @@ struct Input {
 }
 
 impl<'a> PlanReport<'a> {
-    pub fn new(settings: &'a Settings, plan: &'a Plan, work: Work) -> Self {
+    pub fn new(
+        settings: &'a Settings,
+        plan: &'a Plan,
+        work: Work,
+        balance: &'a [ShardWork],
+    ) -> Self {
         let mut inputs: BTreeMap<(usize, Part), Input> = BTreeMap::new();
         let mut shared = 0;
         for group in &plan.groups {
@@ -58,7 +66,7 @@ impl<'a> PlanReport<'a> {
                 input.bytes += group.group.bytes;
             }
         }
-        PlanReport { settings, plan, work, inputs, shared }
+        PlanReport { settings, plan, work, inputs, shared, balance }
     }
 
     fn inputs_of(&self, unit: usize) -> impl Iterator<Item = (Part, &Input)> {
@@ -136,9 +144,15 @@ impl<'a> PlanReport<'a> {
             .iter()
             .map(|(column, files)| json!({"column": column, "files": files}))
             .collect();
+        let shards: Vec<Value> = self
+            .balance
+            .iter()
+            .map(|work| json!({"days": work.days, "rows": work.rows, "bytes": work.bytes}))
+            .collect();
         json!({
             "settings": settings,
             "days": days,
+            "shards": shards,
             "total": {
                 "days": plan.units.len(),
                 "files": plan.files,
@@ -245,6 +259,26 @@ impl<'a> PlanReport<'a> {
     }
 }
 
+impl PlanReport<'_> {
+    fn write_balance(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let most = self.balance.iter().map(|work| work.rows).max().unwrap_or(0);
+        if self.balance.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\nShards")?;
+        for (index, work) in self.balance.iter().enumerate() {
+            let ShardWork { days, rows, bytes } = work;
+            writeln!(f, "  {index:5}  {days:5} days {rows:12} rows {:>12}", size(*bytes))?;
+        }
+        let mean = self.balance.iter().map(|work| work.rows).sum::<u64>() as f64
+            / self.balance.len() as f64;
+        if mean > 0.0 {
+            writeln!(f, "  the largest has {:.2} times the rows of the mean", most as f64 / mean)?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for PlanReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Settings")?;
@@ -253,6 +287,7 @@ impl fmt::Display for PlanReport<'_> {
         }
         self.write_days(f)?;
         self.write_left_out(f)?;
+        self.write_balance(f)?;
         let Work { budget, threads, chunk_rows, adaptive } = &self.work;
         let may = if *adaptive { ", fewer when memory runs short" } else { "" };
         writeln!(f, "\nWork\n  {budget}")?;

@@ -102,9 +102,17 @@ pub fn shown(settings: &Settings) -> Vec<(&'static str, String)> {
     add(&keys::USE_CATEGORICAL, switch(performance.use_categorical));
     add(&keys::COLUMN_FILTERING, switch(performance.column_filtering));
     add(&keys::MAX_WORKERS, or(performance.threads.as_ref(), "auto"));
+    add(&keys::PROCESSES, or(performance.processes.as_ref(), "off"));
+    if performance.processes.is_some() {
+        add(&keys::WORKER_TIMEOUT, format!("{}s", performance.worker_timeout.as_secs_f64()));
+    }
     add(&keys::MEMORY_LIMIT, or(performance.memory_limit.as_ref(), "auto"));
     add(&keys::SPILL_DIR, performance.spill_dir.display().to_string());
     add(&keys::ALLOW_EMPTY, switch(settings.allow_empty));
+    if let Some(sharding) = settings.sharding {
+        add(&keys::SHARD_COUNT, sharding.count.to_string());
+        add(&keys::SHARD_INDEX, or(sharding.index.as_ref(), "not given"));
+    }
     add(&keys::INCREMENTAL, switch(settings.incremental));
     add(&keys::LEDGER, switch(settings.ledger));
     let observe = &settings.observe;

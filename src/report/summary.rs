@@ -7,6 +7,7 @@ use crate::memory::shares::mebibytes;
 use crate::memory::usage;
 use crate::pipeline::Outcome;
 use crate::plan::Plan;
+use crate::process::WorkerFigures;
 use crate::settings::{Settings, SinkTo};
 use crate::store::traffic::Traffic;
 
@@ -156,7 +157,18 @@ impl fmt::Display for Summary<'_> {
                     all.as_secs_f64()
                 )?;
             }
-            let (spilled_bytes, spilled_groups) = outcome.spilled;
+            if let Some(workers) = outcome.workers {
+                let WorkerFigures { processes, threads, died, peak } = workers;
+                let peak = mebibytes(peak);
+                writeln!(
+                    f,
+                    "workers   {processes} processes with {threads} threads each, {died} died, peak memory \
+                     of the largest {peak}"
+                )?;
+            }
+            let of_workers = outcome.spilled_by_workers;
+            let spilled_bytes = outcome.spilled.0 + of_workers.0;
+            let spilled_groups = outcome.spilled.1 + of_workers.1;
             if spilled_bytes > 0 {
                 let bytes = mebibytes(spilled_bytes);
                 writeln!(

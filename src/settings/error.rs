@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 
 use super::dates::Month;
+use super::keys;
 
 /// Each message names the flag, variable or key, its value, and what to do. Values of secrets
 /// never stand in it.
@@ -74,6 +75,12 @@ pub enum SettingsError {
     OneForManySources { origin: String, what: &'static str, providers: usize },
 
     #[error(
+        "the run is shared by {count} shards, but not which of them this is: give {ways}, from 0 to \
+         {}; a Kubernetes Job with completionMode Indexed says it by itself", count - 1
+    )]
+    NoShardIndex { count: usize, ways: String },
+
+    #[error(
         "{origin} asks to leave out days whose input has not changed, which a ledger in PostgreSQL \
          tells, but {lacks}, or leave this out"
     )]
@@ -93,6 +100,13 @@ pub enum SettingsError {
          use `hourly`"
     )]
     NoDailyLayout { origin: String, layout: String, ways: String },
+}
+
+impl SettingsError {
+    /// A run that is shared by `count` shards without saying which it is.
+    pub fn no_shard_index(count: usize) -> Self {
+        SettingsError::NoShardIndex { count, ways: keys::SHARD_INDEX.ways() }
+    }
 }
 
 fn suggest(key: Option<&str>) -> String {

@@ -128,11 +128,15 @@ keys! {
     USE_CATEGORICAL = "performance.use_categorical", Some("categorical"), [], Text;
     COLUMN_FILTERING = "performance.column_filtering", Some("column-filtering"), [], Text;
     MAX_WORKERS = "performance.max_workers", Some("threads"), [], Text;
+    PROCESSES = "performance.processes", Some("processes"), [], Text;
+    WORKER_TIMEOUT = "performance.worker_timeout", Some("worker-timeout"), [], Text;
     MEMORY_LIMIT = "performance.memory_limit", Some("memory-limit"), [], Text;
     SPILL_DIR = "performance.spill_dir", Some("spill-dir"), [], Text;
     MAX_MEMORY_GB = "performance.max_memory_gb", None, [], Number;
 
     ALLOW_EMPTY = "run.allow_empty", Some("allow-empty"), [], Text;
+    SHARD_COUNT = "run.shard_count", Some("shard-count"), [], Text;
+    SHARD_INDEX = "run.shard_index", Some("shard-index"), ["JOB_COMPLETION_INDEX"], Text;
     INCREMENTAL = "run.incremental", Some("incremental"), [], Text;
     LEDGER = "run.ledger", Some("ledger"), [], Text;
 

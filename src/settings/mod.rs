@@ -26,6 +26,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use config::ConfigFile;
@@ -34,7 +35,7 @@ pub use error::SettingsError;
 pub use observe::PROGRESS_FORMS;
 pub use path_matcher::PathMatcher;
 pub(crate) use path_matcher::account;
-pub use settle::{Settled, settle, settle_database, settle_logging};
+pub use settle::{Settled, given, settle, settle_database, settle_logging, settle_s3};
 pub use sources::Env;
 pub(crate) use values::bytes;
 
@@ -58,12 +59,22 @@ pub struct Settings {
     pub aggregation: Aggregation,
     /// Replace a month of a source that has no input by nothing, instead of leaving it alone.
     pub allow_empty: bool,
+    /// Share the run with other hosts; `None` means that this one does all of it.
+    pub sharding: Option<Sharding>,
     /// Leave out days whose input is what their rows were made of.
     pub incremental: bool,
     /// Keep in PostgreSQL what the rows of each day were made of.
     pub ledger: bool,
     pub observe: Observe,
     pub logging: Logging,
+}
+
+/// How a run is divided among hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sharding {
+    pub count: usize,
+    /// The part that this host does, from 0; `None` where only the division is asked for.
+    pub index: Option<usize>,
 }
 
 impl Settings {
@@ -112,7 +123,7 @@ pub struct S3 {
 }
 
 /// Where the bucket's name stands in a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Addressing {
     /// `https://host/bucket/key`
     Path,
@@ -216,6 +227,10 @@ pub struct Performance {
     pub chunk_size: ChunkSize,
     /// Worker threads; `None` means what the CPU quota and affinity allow.
     pub threads: Option<usize>,
+    /// Worker processes beside the coordinator; `None` means that all is done in one process.
+    pub processes: Option<usize>,
+    /// A worker process that gives no sign of life for so long is killed.
+    pub worker_timeout: Duration,
     /// In bytes; `None` means the cgroup's limit, else the host's memory.
     pub memory_limit: Option<u64>,
     /// Folder of the temporary file for groups that do not fit into memory.
@@ -252,7 +267,7 @@ pub enum FanOut {
     Collapse,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NullRules {
     SelfHosted,
     Trino,

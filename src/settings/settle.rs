@@ -1,5 +1,7 @@
 //! Flags, environment and config file to [`Settings`]. Pure.
 
+use std::time::Duration;
+
 use chrono::NaiveDate;
 
 use super::config::ConfigFile;
@@ -10,7 +12,7 @@ use super::sources::{Env, Sources};
 use super::values::{self, choice, switch};
 use super::{
     Aggregation, ChunkSize, FanOut, Input, LogFormat, Logging, LookupsFrom, NullRules, Performance,
-    PodSource, Postgres, Settings, SinkTo, database, layout, observe, storage,
+    PodSource, Postgres, S3, Settings, Sharding, SinkTo, database, layout, observe, storage,
 };
 use crate::cli::Flags;
 
@@ -65,6 +67,33 @@ pub fn settle_logging(
     Ok(settled(logging, sources))
 }
 
+/// Settles how to reach an object store that is written to.
+///
+/// # Errors
+/// As for [`settle`].
+pub fn settle_s3(
+    flags: &dyn Flags,
+    env: Env<'_>,
+    config: Option<&ConfigFile>,
+) -> Result<Settled<S3>, SettingsError> {
+    let mut sources = Sources::new(flags, env, config)?;
+    let s3 = storage::s3(&mut sources)?;
+    Ok(settled(s3, sources))
+}
+
+/// The text of a single setting, wherever it was given.
+///
+/// # Errors
+/// As for [`settle`], as far as they concern reading it.
+pub fn given(
+    key: &Key,
+    flags: &dyn Flags,
+    env: Env<'_>,
+    config: Option<&ConfigFile>,
+) -> Result<Option<String>, SettingsError> {
+    Sources::new(flags, env, config)?.text(key)
+}
+
 fn settled<T>(settings: T, sources: Sources<'_>) -> Settled<T> {
     let mut warnings = Vec::new();
     for warning in sources.warnings {
@@ -108,6 +137,7 @@ fn run(sources: &mut Sources<'_>, today: NaiveDate) -> Result<Settings, Settings
         performance: performance(sources)?,
         aggregation,
         allow_empty: sources.parse(&keys::ALLOW_EMPTY, switch)?.unwrap_or(false),
+        sharding: sharding(sources)?,
         incremental,
         ledger,
         observe: observe::settle(sources)?,
@@ -170,6 +200,9 @@ fn aggregation(sources: &mut Sources<'_>) -> Result<Aggregation, SettingsError> 
     })
 }
 
+/// A process whose machine swaps may be silent for long.
+const WORKER_TIMEOUT: Duration = Duration::from_secs(60);
+
 fn performance(sources: &mut Sources<'_>) -> Result<Performance, SettingsError> {
     Ok(Performance {
         use_streaming: sources.parse(&keys::USE_STREAMING, switch)?.unwrap_or(true),
@@ -179,6 +212,10 @@ fn performance(sources: &mut Sources<'_>) -> Result<Performance, SettingsError> 
             .parse(&keys::CHUNK_SIZE, values::chunk_size)?
             .unwrap_or(ChunkSize::Auto),
         threads: sources.parse(&keys::MAX_WORKERS, values::threads)?.flatten(),
+        processes: sources.parse(&keys::PROCESSES, values::processes)?.flatten(),
+        worker_timeout: sources
+            .parse(&keys::WORKER_TIMEOUT, values::duration)?
+            .unwrap_or(WORKER_TIMEOUT),
         memory_limit: memory_limit(sources)?,
         spill_dir: sources
             .read(&keys::SPILL_DIR)?
@@ -198,6 +235,32 @@ fn memory_limit(sources: &mut Sources<'_>) -> Result<Option<u64>, SettingsError>
         Some(raw) => values::memory(&raw),
         None => sources.parse(&keys::MAX_MEMORY_GB, values::gibibytes),
     }
+}
+
+fn sharding(sources: &mut Sources<'_>) -> Result<Option<Sharding>, SettingsError> {
+    let index = sources.read(&keys::SHARD_INDEX)?;
+    let Some(count) = sources.parse(&keys::SHARD_COUNT, values::shard_count)? else {
+        return match index {
+            None => Ok(None),
+            Some(raw) if raw.is_explicit() || raw.is_from_file() => {
+                let present = raw.origin.to_string();
+                let ways = keys::SHARD_COUNT.ways();
+                Err(SettingsError::Incomplete { present, what: "shard count", ways })
+            }
+            // Kubernetes sets it in every indexed Job, whatever that is indexed by.
+            Some(raw) => {
+                sources.warnings.push(format!(
+                    "{} is set, but there is no shard count, so this run does all days; give {} if \
+                     they were to be shared",
+                    raw.origin,
+                    keys::SHARD_COUNT.ways()
+                ));
+                Ok(None)
+            }
+        };
+    };
+    let index = index.map(|raw| values::shard_index(&raw, count)).transpose()?;
+    Ok(Some(Sharding { count, index }))
 }
 
 fn report_period(

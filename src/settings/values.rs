@@ -54,6 +54,34 @@ pub(crate) fn threads(raw: &Raw) -> Parsed<Option<usize>> {
     }
 }
 
+/// `None` is `off`.
+pub(crate) fn processes(raw: &Raw) -> Parsed<Option<usize>> {
+    match raw.text.trim() {
+        "off" => Ok(None),
+        text => match text.parse() {
+            Ok(count) if (1..=256).contains(&count) => Ok(Some(count)),
+            _ => Err(raw.invalid("`off` or a number of worker processes from 1 to 256")),
+        },
+    }
+}
+
+pub(crate) fn shard_count(raw: &Raw) -> Parsed<usize> {
+    match raw.text.trim().parse() {
+        Ok(count) if (1..=10_000).contains(&count) => Ok(count),
+        _ => Err(raw.invalid("a number of shards from 1 to 10000")),
+    }
+}
+
+/// Of `count` shards.
+pub(crate) fn shard_index(raw: &Raw, count: usize) -> Parsed<usize> {
+    match raw.text.trim().parse() {
+        Ok(index) if index < count => Ok(index),
+        _ => {
+            Err(raw.invalid(format!("the index of one of {count} shards, from 0 to {}", count - 1)))
+        }
+    }
+}
+
 pub(crate) fn chunk_size(raw: &Raw) -> Parsed<ChunkSize> {
     match count(raw) {
         Some(Count::Auto) => Ok(ChunkSize::Auto),

@@ -117,6 +117,13 @@ pub enum FileError {
         source: io::Error,
     },
 
+    #[error("the rows of {date} cannot be encoded as Parquet")]
+    EncodeDay {
+        date: chrono::NaiveDate,
+        #[source]
+        source: ::parquet::errors::ParquetError,
+    },
+
     #[error("the rows for {} cannot be encoded as Parquet", path.display())]
     Encode {
         path: PathBuf,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::database::Passing;
 use crate::summary::row::{DayMeta, RowBatch};
+use crate::telemetry::totals::DayInProgress;
 
 use file::FileError;
 use postgres::PostgresError;
@@ -22,6 +23,11 @@ use postgres::PostgresError;
 pub trait Sink: Send {
     fn begin_day(&mut self, day: &Arc<DayMeta>) -> Result<(), SinkError>;
     fn write(&mut self, rows: &RowBatch) -> Result<(), SinkError>;
+    /// Instead of `write`: a whole day as the sink's own encoder made it.
+    fn write_encoded(&mut self, _: &Encoded) -> Result<(), SinkError> {
+        Err(SinkError::NotEncoded)
+    }
+
     fn end_day(&mut self) -> Result<(), SinkError>;
     fn finish(self: Box<Self>) -> Result<(), SinkError>;
 
@@ -30,8 +36,43 @@ pub trait Sink: Send {
     ///
     /// # Errors
     /// `failed` itself if it would fail again, or why the sink gave up.
-    fn recover(&mut self, failed: SinkError) -> Result<Passing, SinkError> {
-        Err(failed)
+    fn recover(&mut self, failed: SinkError) -> Result<Passing, SinkError>;
+
+    /// What takes the encoding of days off the thread that writes; `None` where a sink has nothing
+    /// to prepare.
+    fn encoder(&self) -> Option<Arc<dyn Encode>> {
+        None
+    }
+}
+
+/// Prepares finished days for a sink, on the threads that finished them.
+pub trait Encode: Send + Sync {
+    /// Bytes that encoding a day takes beside its rows, about.
+    fn bytes(&self, rows: &RowBatch) -> u64;
+
+    /// A whole day, which the sink takes by [`Sink::write_encoded`]; `None` if it is better
+    /// written as it is.
+    fn encode(&self, rows: &RowBatch) -> Result<Option<Encoded>, SinkError>;
+}
+
+/// A day in the form of a sink.
+pub struct Encoded {
+    pub form: Form,
+    /// What its rows come to, where someone wants to know: rows are not seen any more.
+    pub totals: DayInProgress,
+}
+
+/// Of which sink.
+pub enum Form {
+    Parquet(Vec<parquet::RowGroup>),
+}
+
+impl Encoded {
+    /// Bytes held.
+    pub fn heap_bytes(&self) -> usize {
+        match &self.form {
+            Form::Parquet(groups) => groups.iter().map(parquet::RowGroup::heap_bytes).sum(),
+        }
     }
 }
 
@@ -43,4 +84,6 @@ pub enum SinkError {
     Postgres(#[from] PostgresError),
     #[error(transparent)]
     File(#[from] FileError),
+    #[error("a day was encoded for another sink than the one it came to")]
+    NotEncoded,
 }

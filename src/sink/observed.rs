@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Sink, SinkError};
+use super::{Encode, Encoded, Sink, SinkError};
+use crate::database::Passing;
 use crate::summary::row::{DayMeta, RowBatch};
 use crate::telemetry::totals::{DayInProgress, Sums};
 use crate::telemetry::{Figure, Telemetry};
@@ -37,6 +38,25 @@ impl ObservedSink {
     }
 }
 
+/// Counts what is encoded.
+struct ObservedEncoder {
+    encoder: Arc<dyn Encode>,
+}
+
+impl Encode for ObservedEncoder {
+    fn bytes(&self, rows: &RowBatch) -> u64 {
+        self.encoder.bytes(rows)
+    }
+
+    fn encode(&self, rows: &RowBatch) -> Result<Option<Encoded>, SinkError> {
+        let mut encoded = self.encoder.encode(rows)?;
+        if let Some(encoded) = &mut encoded {
+            encoded.totals.add(rows);
+        }
+        Ok(encoded)
+    }
+}
+
 impl Sink for ObservedSink {
     fn begin_day(&mut self, day: &Arc<DayMeta>) -> Result<(), SinkError> {
         self.time = Duration::ZERO;
@@ -48,6 +68,19 @@ impl Sink for ObservedSink {
         self.timed(Figure::CopyTime, |sink| sink.write(rows))?;
         if let Some((_, day)) = &mut self.day {
             day.add(rows);
+        }
+        Ok(())
+    }
+
+    fn encoder(&self) -> Option<Arc<dyn Encode>> {
+        let encoder = self.sink.encoder()?;
+        Some(Arc::new(ObservedEncoder { encoder }))
+    }
+
+    fn write_encoded(&mut self, encoded: &Encoded) -> Result<(), SinkError> {
+        self.timed(Figure::CopyTime, |sink| sink.write_encoded(encoded))?;
+        if let Some((_, day)) = &mut self.day {
+            day.clone_from(&encoded.totals);
         }
         Ok(())
     }
@@ -65,6 +98,18 @@ impl Sink for ObservedSink {
             }
         }
         Ok(())
+    }
+
+    fn recover(&mut self, failed: SinkError) -> Result<Passing, SinkError> {
+        let ObservedSink { sink, telemetry, .. } = self;
+        let passing = telemetry.timed(Figure::WriteTime, || sink.recover(failed))?;
+        let figure = match passing {
+            Passing::Deadlock => Figure::RedoneForDeadlock,
+            Passing::SerializationFailure => Figure::RedoneForSerialization,
+            Passing::LostConnection => Figure::RedoneForConnection,
+        };
+        telemetry.add(figure, 1);
+        Ok(passing)
     }
 
     fn finish(self: Box<Self>) -> Result<(), SinkError> {

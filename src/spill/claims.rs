@@ -57,6 +57,17 @@ pub fn decode_place_into(
     Ok(())
 }
 
+/// Adds the place of a record to `state`.
+pub fn decode_any_place_into(mut cursor: Cursor<'_>, state: &mut Partial) -> Result<(), Malformed> {
+    let mut texts = [TextId::NULL; 4];
+    for text in &mut texts {
+        *text = intern(state, cursor.text()?);
+    }
+    let [namespace, pod, node, resource_id] = texts;
+    state.places.merge_one(Place { namespace, pod, node, resource_id });
+    Ok(())
+}
+
 /// Appends storage group `index` of `state`.
 pub fn encode_group(state: &Partial, index: usize, out: &mut Vec<u8>) {
     let key = state.storage.groups.key(index);
@@ -68,7 +79,6 @@ pub fn encode_group(state: &Partial, index: usize, out: &mut Vec<u8>) {
     }
     put_labels(out, state, key.volume_labels);
     put_labels(out, state, key.claim_labels);
-    put_varint(out, group.rows);
     out.extend(group.capacity_bytes.to_le_bytes());
     put_sums(out, &group.sums, index, &state.storage.outliers);
 }
@@ -92,10 +102,9 @@ pub fn decode_group_into(cursor: &mut Cursor<'_>, state: &mut Partial) -> Result
         volume_labels: intern_labels(state, volume_labels.as_deref()),
         claim_labels: intern_labels(state, claim_labels.as_deref()),
     };
-    let rows = cursor.varint()?;
     let capacity_bytes = cursor.f64()?;
     let (sums, outliers) = take_sums(cursor)?;
-    let group = StorageState { sums, capacity_bytes, rows };
+    let group = StorageState { sums, capacity_bytes };
     let index = state.storage.merge_group(key, &group);
     for (measure, wide) in &outliers {
         state.storage.outliers.merge_one(index, *measure, wide);

@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 
 use rustc_hash::{FxBuildHasher, FxHashSet};
 
-use super::bytes::{Cursor, Malformed, put_text, put_varint};
+use super::bytes::{Cursor, Malformed, put_text};
 use super::values::{intern, intern_labels, put_labels, put_sums, take_labels, take_sums};
 use crate::aggregate::interner::{Interner, hash_text};
 use crate::aggregate::partial::Partial;
@@ -39,7 +39,6 @@ pub fn encode(state: &Partial, index: usize, out: &mut Vec<u8>) {
     put_text(out, state.texts.get(key.node));
     put_text(out, state.texts.get(group.resource_id));
     put_labels(out, state, key.labels);
-    put_varint(out, group.rows);
     out.extend(group.node_cores.to_le_bytes());
     out.extend(group.node_bytes.to_le_bytes());
     put_sums(out, &group.sums, index, &state.pods.outliers);
@@ -113,11 +112,10 @@ pub fn decode_into(
         labels: intern_labels(state, labels.as_deref()),
     };
     let resource_id = intern(state, resource_id);
-    let rows = cursor.varint()?;
     let node_cores = cursor.f64()?;
     let node_bytes = cursor.f64()?;
     let (sums, outliers) = take_sums(&mut cursor)?;
-    let group = PodState { sums, resource_id, node_cores, node_bytes, rows };
+    let group = PodState { sums, resource_id, node_cores, node_bytes };
     let index = state.pods.merge_group(key, &group, &state.texts);
     for (measure, wide) in &outliers {
         state.pods.outliers.merge_one(index, *measure, wide);
@@ -163,7 +161,12 @@ mod tests {
     fn labels(state: &mut Partial, tenant: &Tenant, text: usize) -> SetId {
         match TEXTS[text] {
             None => Partial::no_labels(tenant.null_rules),
-            Some(text) => state.label_set(text.as_bytes(), &tenant.keys).unwrap(),
+            Some(text) => {
+                let mut sets = Vec::new();
+                let texts = [text.as_bytes()].into_iter();
+                state.label_sets(texts, &tenant.keys, tenant.null_rules, &mut sets).unwrap();
+                sets[0]
+            }
         }
     }
 

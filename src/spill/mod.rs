@@ -9,6 +9,6 @@ pub mod groups;
 pub mod rows;
 pub mod sorted;
 pub mod spiller;
-mod values;
+pub mod values;
 
 pub use file::{Block, SpillError, SpillFile};

@@ -10,7 +10,9 @@ use super::spiller::Spiller;
 use super::{Block, SpillError, SpillFile};
 use crate::aggregate::interner::Interner;
 use crate::summary::order::{ORDERED_TEXTS, SortKey, ordered_texts};
-use crate::summary::row::{DayMeta, Measures, RowBatch, RowKind, SummaryRow, TextId};
+use crate::summary::row::{
+    DayMeta, Measures, RowBatch, RowKind, STREAMED_ROWS, SummaryRow, TextId,
+};
 
 /// Rows in the order of the day, on disk.
 #[derive(Debug, Clone)]
@@ -21,9 +23,6 @@ pub struct Run {
 
 /// Bytes of a block before compression: what a merge holds of each run.
 const BLOCK: usize = 16 * 1024;
-
-/// Rows of a batch that a merge gives.
-const BATCH: usize = 4096;
 
 /// What a merge holds besides its runs, about: a batch of rows with their texts.
 const BATCH_BYTES: u64 = 2 * 1024 * 1024;
@@ -300,8 +299,8 @@ impl MergedRuns {
     /// The next rows; `None` after the last.
     pub fn next_batch(&mut self) -> Result<Option<RowBatch>, SpillError> {
         let mut texts = Interner::new(self.seed);
-        let mut rows = Vec::with_capacity(BATCH);
-        while rows.len() < BATCH {
+        let mut rows = Vec::with_capacity(STREAMED_ROWS);
+        while rows.len() < STREAMED_ROWS {
             let Some(mut top) = self.readers.peek_mut() else {
                 break;
             };

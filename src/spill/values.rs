@@ -1,9 +1,10 @@
 //! What the records of groups are made of: label objects and exact sums.
 
 use super::bytes::{Cursor, Malformed, put_text, put_varint};
-use crate::aggregate::exact::{Sum, Wide};
+use crate::aggregate::exact::Sum;
 use crate::aggregate::partial::Partial;
 use crate::aggregate::sums::{Outliers, Sums};
+use crate::aggregate::wide::Wide;
 use crate::labels::sets::SetId;
 use crate::summary::row::TextId;
 
@@ -36,14 +37,15 @@ pub fn take_labels<'a>(cursor: &mut Cursor<'a>) -> Result<Labels<'a>, Malformed>
     Ok(Some(pairs))
 }
 
-/// The sums of group `index`, with what lies outside of their window.
+/// The sums and the row count of group `index`, with what lies outside of their window.
 pub fn put_sums<const N: usize>(
     out: &mut Vec<u8>,
     sums: &Sums<N>,
     index: usize,
     outliers: &Outliers,
 ) {
-    let (sums, present) = sums.parts();
+    let (sums, rows, present) = sums.parts();
+    put_varint(out, u64::from(rows));
     out.extend(present.to_le_bytes());
     for sum in sums {
         let (high, low) = sum.parts();
@@ -68,6 +70,7 @@ pub type TakenSums<const N: usize> = (Sums<N>, Vec<(usize, Wide)>);
 
 /// Reads what [`put_sums`] wrote.
 pub fn take_sums<const N: usize>(cursor: &mut Cursor<'_>) -> Result<TakenSums<N>, Malformed> {
+    let rows = u32::try_from(cursor.varint()?).map_err(|_| Malformed)?;
     let present = u16::from_le_bytes(cursor.array()?);
     let mut sums = [Sum::default(); N];
     for sum in &mut sums {
@@ -87,7 +90,7 @@ pub fn take_sums<const N: usize>(cursor: &mut Cursor<'_>) -> Result<TakenSums<N>
         }
         outliers.push((measure, wide));
     }
-    Ok((Sums::from_parts(sums, present), outliers))
+    Ok((Sums::from_parts(sums, rows, present), outliers))
 }
 
 /// The id of a text in `state`.

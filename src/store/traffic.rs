@@ -84,6 +84,15 @@ impl Traffic {
         self.faults[fault as usize].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Adds what another process counted.
+    pub fn add(&self, requests: u64, bytes: u64, faults: impl Iterator<Item = (Fault, u64)>) {
+        self.requests.fetch_add(requests, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        for (fault, count) in faults {
+            self.faults[fault as usize].fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
     /// Requests sent, those tried again included.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)

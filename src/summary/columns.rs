@@ -3,7 +3,8 @@
 use chrono::{Datelike, NaiveDate};
 use uuid::Uuid;
 
-use super::row::{Measures, RowBatch, RowKind, SummaryRow};
+use super::row::{DayMeta, Measures, RowBatch, RowKind, SummaryRow, TextId};
+use crate::aggregate::rows::POD_SUMS;
 
 /// Measures of a pod or unallocated row, in the order of [`Measures::Pod`].
 pub const POD_MEASURES: [&str; 14] = [
@@ -184,7 +185,7 @@ pub struct DayTexts {
 }
 
 impl DayTexts {
-    pub fn new(day: &super::row::DayMeta) -> Self {
+    pub fn new(day: &DayMeta) -> Self {
         DayTexts {
             source: day.source_uuid.to_string(),
             year: day.date.year().to_string(),
@@ -200,52 +201,127 @@ impl Column {
         self.field != Field::NotComputed
     }
 
-    /// The value of this column in `row`.
-    pub fn value<'a>(&self, batch: &'a RowBatch, day: &'a DayTexts, row: &SummaryRow) -> Value<'a> {
-        let text = |id| batch.text(id).map_or(Value::Null, Value::Text);
-        let json = |id| batch.text(id).map_or(Value::Null, Value::Json);
+    /// Whether all rows of a day have the same value: [`Column::of_day`].
+    pub fn is_of_day(&self) -> bool {
+        matches!(
+            self.field,
+            Field::ReportPeriod
+                | Field::ClusterId
+                | Field::ClusterAlias
+                | Field::Date
+                | Field::SourceUuid
+                | Field::SourceText
+                | Field::Year
+                | Field::Month
+                | Field::Day
+        )
+    }
+
+    /// Whether it holds doubles that many rows share, as capacities are.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.field, Field::PodMeasure(measure) if measure >= POD_SUMS as u8)
+    }
+
+    /// The value that all rows of a day have; null for a column that is not such.
+    pub fn of_day<'a>(&self, meta: &'a DayMeta, day: &'a DayTexts) -> Value<'a> {
         let optional = |t: &'a Option<String>| t.as_deref().map_or(Value::Null, Value::Text);
-        let measure = |v: f64| if v.is_nan() { Value::Null } else { Value::Numeric(v) };
-        let meta = &*batch.day;
         match self.field {
             Field::ReportPeriod => meta.report_period_id.map_or(Value::Null, Value::Integer),
-            Field::CostCategory => row.cost_category_id.map_or(Value::Null, Value::Integer),
             Field::ClusterId => optional(&meta.cluster_id),
             Field::ClusterAlias => optional(&meta.cluster_alias),
-            Field::DataSource => Value::Text(row.kind.data_source()),
-            Field::Namespace => text(row.namespace),
-            Field::Node => text(row.node),
-            Field::ResourceId => text(row.resource_id),
             Field::Date => Value::Date(meta.date),
-            Field::PodLabels => json(row.pod_labels),
-            Field::PodMeasure(i) => match row.measures {
-                Measures::Pod(values) => measure(values[i as usize]),
-                Measures::Storage(_) => Value::Null,
-            },
-            Field::Claim => text(row.persistentvolumeclaim),
-            Field::Volume => text(row.persistentvolume),
-            Field::StorageClass => text(row.storageclass),
-            Field::VolumeLabels => json(row.volume_labels),
-            // A row has pod labels or volume labels, never both.
-            Field::AllLabels => match (json(row.pod_labels), json(row.volume_labels)) {
-                (Value::Null, Value::Null) => Value::Json("{}"),
-                (Value::Null, labels) | (labels, _) => labels,
-            },
-            Field::StorageMeasure(i) => match row.measures {
-                Measures::Pod(_) => Value::Null,
-                Measures::Storage(values) => measure(values[i as usize]),
-            },
-            Field::UsageCost => match row.kind {
-                RowKind::Unallocated => Value::Null,
-                RowKind::Pod | RowKind::Storage => Value::Json(NO_COST),
-            },
             Field::SourceUuid => Value::Uuid(meta.source_uuid),
-            Field::NotComputed => Value::Null,
-            Field::CsiVolumeHandle => text(row.csi_volume_handle),
             Field::SourceText => Value::Text(&day.source),
             Field::Year => Value::Text(&day.year),
             Field::Month => Value::Text(&day.month),
             Field::Day => Value::Text(&day.day),
+            _ => Value::Null,
         }
+    }
+
+    /// What `row` itself has for this column; null for a column that is the day's.
+    #[inline]
+    pub fn cell(&self, row: &SummaryRow) -> Cell {
+        match self.field {
+            Field::CostCategory => row.cost_category_id.map_or(Cell::Null, Cell::Integer),
+            Field::DataSource => Cell::Fixed(row.kind.data_source()),
+            Field::Namespace => Cell::text(row.namespace),
+            Field::Node => Cell::text(row.node),
+            Field::ResourceId => Cell::text(row.resource_id),
+            Field::PodLabels => Cell::text(row.pod_labels),
+            Field::PodMeasure(i) => match &row.measures {
+                Measures::Pod(values) => Cell::number(values[i as usize]),
+                Measures::Storage(_) => Cell::Null,
+            },
+            Field::Claim => Cell::text(row.persistentvolumeclaim),
+            Field::Volume => Cell::text(row.persistentvolume),
+            Field::StorageClass => Cell::text(row.storageclass),
+            Field::VolumeLabels => Cell::text(row.volume_labels),
+            // A row has pod labels or volume labels, never both.
+            Field::AllLabels => match (row.pod_labels, row.volume_labels) {
+                (TextId::NULL, TextId::NULL) => Cell::Fixed("{}"),
+                (TextId::NULL, labels) | (labels, _) => Cell::Text(labels),
+            },
+            Field::StorageMeasure(i) => match &row.measures {
+                Measures::Pod(_) => Cell::Null,
+                Measures::Storage(values) => Cell::number(values[i as usize]),
+            },
+            Field::UsageCost => match row.kind {
+                RowKind::Unallocated => Cell::Null,
+                RowKind::Pod | RowKind::Storage => Cell::Fixed(NO_COST),
+            },
+            Field::CsiVolumeHandle => Cell::text(row.csi_volume_handle),
+            Field::ReportPeriod
+            | Field::ClusterId
+            | Field::ClusterAlias
+            | Field::Date
+            | Field::SourceUuid
+            | Field::NotComputed
+            | Field::SourceText
+            | Field::Year
+            | Field::Month
+            | Field::Day => Cell::Null,
+        }
+    }
+
+    /// The value of this column in `row`.
+    pub fn value<'a>(&self, batch: &'a RowBatch, day: &'a DayTexts, row: &SummaryRow) -> Value<'a> {
+        let text = |text: &'a str| match self.column_type {
+            Json => Value::Json(text),
+            _ => Value::Text(text),
+        };
+        match self.cell(row) {
+            Cell::Null if self.is_of_day() => self.of_day(&batch.day, day),
+            Cell::Null => Value::Null,
+            Cell::Text(id) => batch.text(id).map_or(Value::Null, text),
+            Cell::Fixed(fixed) => text(fixed),
+            Cell::Integer(integer) => Value::Integer(integer),
+            Cell::Number(number) => Value::Numeric(number),
+        }
+    }
+}
+
+/// What a row has for a column, texts as it holds them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cell {
+    Null,
+    /// A text of the row's batch; not the null one.
+    Text(TextId),
+    /// The same text in all batches.
+    Fixed(&'static str),
+    Integer(i32),
+    /// Not NaN.
+    Number(f64),
+}
+
+impl Cell {
+    #[inline]
+    fn text(id: TextId) -> Self {
+        if id.is_null() { Cell::Null } else { Cell::Text(id) }
+    }
+
+    #[inline]
+    fn number(number: f64) -> Self {
+        if number.is_nan() { Cell::Null } else { Cell::Number(number) }
     }
 }

@@ -92,7 +92,8 @@ impl Day {
         }
         self.scratch.clear();
         self.sets.render(set, &tenant.keys, &self.texts, &mut self.scratch);
-        let id = self.texts.intern(&self.scratch);
+        // No other label object has this text, and no name is looked for under it.
+        let id = self.texts.push(&self.scratch);
         self.json.insert(set, id);
         id
     }

@@ -53,15 +53,47 @@ impl PartialOrd for SortKey<'_> {
 pub fn sort(rows: &mut [SummaryRow], texts: &Texts) {
     let ranks = name_ranks(rows, texts);
     let rank = |id: TextId| if id.is_null() { 0 } else { ranks[id.0 as usize] };
-    let names = |row: &SummaryRow| {
-        (row.kind == RowKind::Storage, rank(row.namespace), rank(row.node), row.kind)
-    };
-    let key = |row: &SummaryRow| SortKey {
-        kind: row.kind,
-        texts: ordered_texts(row).map(|id| texts.get(id)),
-        cost_category_id: row.cost_category_id,
-    };
-    rows.sort_unstable_by(|a, b| names(a).cmp(&names(b)).then_with(|| key(a).cmp(&key(b))));
+    // Rows are large: their places are sorted, and each row is moved once.
+    let mut places: Vec<_> = (0u32..)
+        .zip(rows.iter())
+        .map(|(row, r)| {
+            let names = u64::from(rank(r.namespace)) << 32 | u64::from(rank(r.node));
+            (r.kind == RowKind::Storage, names, r.kind, row)
+        })
+        .collect();
+    places.sort_unstable_by(|a, b| {
+        let names = (a.0, a.1, a.2).cmp(&(b.0, b.1, b.2));
+        names.then_with(|| compare_rest(&rows[a.3 as usize], &rows[b.3 as usize], texts))
+    });
+    let mut from: Vec<u32> = places.into_iter().map(|place| place.3).collect();
+    permute(rows, &mut from);
+}
+
+/// The order of rows of one kind, namespace and node.
+fn compare_rest(a: &SummaryRow, b: &SummaryRow, texts: &Texts) -> Ordering {
+    let (of_a, of_b) = (ordered_texts(a), ordered_texts(b));
+    of_a[2..]
+        .iter()
+        .zip(&of_b[2..])
+        .find(|(a, b)| a != b)
+        .map_or(Ordering::Equal, |(&a, &b)| texts.get(a).cmp(&texts.get(b)))
+        .then_with(|| a.cost_category_id.cmp(&b.cost_category_id))
+}
+
+/// Puts the row that is at `from[i]` at `i`, for each `i`.
+fn permute(rows: &mut [SummaryRow], from: &mut [u32]) {
+    for start in 0..rows.len() {
+        let mut at = start;
+        loop {
+            let next = from[at] as usize;
+            from[at] = at as u32;
+            if next == start || next == at {
+                break;
+            }
+            rows.swap(at, next);
+            at = next;
+        }
+    }
 }
 
 /// By text id: the rank among the namespaces and nodes of `rows`, from 1.
@@ -81,4 +113,53 @@ fn name_ranks(rows: &[SummaryRow], texts: &Texts) -> Vec<u32> {
         ranks[id.0 as usize] = rank as u32 + 1;
     }
     ranks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::summary::row::Measures;
+
+    #[test]
+    fn rows_are_sorted_by_all_that_tells_them_apart() {
+        let mut texts = Texts::default();
+        let ids: Vec<TextId> = ["b", "", "a", "ab"].map(|text| texts.push(text)).to_vec();
+        let ids: Vec<TextId> = ids.into_iter().chain([TextId::NULL]).collect();
+        let kinds = [RowKind::Unallocated, RowKind::Storage, RowKind::Pod];
+        let mut rows = Vec::new();
+        for turn in 0..600usize {
+            // Far from any order, and some rows the same.
+            let pick = |salt: usize| ids[(turn * 7919 + turn * turn * salt) % ids.len()];
+            rows.push(SummaryRow {
+                kind: kinds[turn % 3],
+                cost_category_id: (turn % 5 > 0).then_some((turn % 4) as i32),
+                namespace: pick(1),
+                node: pick(2),
+                resource_id: pick(3),
+                pod_labels: pick(5),
+                persistentvolumeclaim: pick(6),
+                persistentvolume: pick(7),
+                storageclass: pick(8),
+                csi_volume_handle: pick(9),
+                volume_labels: pick(11),
+                measures: Measures::Storage([turn as f64; 4]),
+            });
+        }
+        let key = |row: &SummaryRow| SortKey {
+            kind: row.kind,
+            texts: ordered_texts(row).map(|id| texts.get(id)),
+            cost_category_id: row.cost_category_id,
+        };
+        sort(&mut rows, &texts);
+        assert!(rows.is_sorted_by(|a, b| key(a) <= key(b)));
+        let mut turns: Vec<u64> = rows
+            .iter()
+            .map(|row| match row.measures {
+                Measures::Storage([turn, ..]) => turn as u64,
+                Measures::Pod(_) => panic!("a pod row"),
+            })
+            .collect();
+        turns.sort_unstable();
+        assert_eq!(turns, (0..600).collect::<Vec<u64>>());
+    }
 }

@@ -1,5 +1,7 @@
 //! Pod rows: the day's pod groups under the labels of their node and namespace.
 
+use rustc_hash::FxHashMap;
+
 use super::finish::{Day, FanOutCounts, Tenant};
 use super::row::{Measures, RowKind, SummaryRow, TextId};
 use crate::aggregate::capacity::CapacityTotals;
@@ -7,6 +9,7 @@ use crate::aggregate::exact::{Total, Totals};
 use crate::aggregate::groups::Groups;
 use crate::aggregate::pods::{POD_SCALES, PodKey, Pods, greater, greater_text};
 use crate::aggregate::rows::POD_SUMS;
+use crate::labels::sets::SetId;
 use crate::settings::{FanOut, NullRules};
 
 /// A finished pod group: exact still, since the unallocated rows subtract it.
@@ -45,19 +48,24 @@ pub fn group(
     counts: &mut FanOutCounts,
 ) -> Groups<PodKey, PodGroup> {
     let mut finished: Groups<PodKey, PodGroup> = Groups::with_capacity(pods.groups.len());
+    // Few pairs of objects lie under all the groups.
+    let mut lower: FxHashMap<(SetId, SetId), SetId> = FxHashMap::default();
     for (index, (key, state)) in pods.groups.iter().enumerate() {
         let times = day.category_times(key.namespace, tenant);
         let node_objects = day.node_labels.by(key.node);
         let namespace_objects = day.namespace_labels.by(key.namespace);
         if node_objects.len() * namespace_objects.len() > 1 {
-            counts.label_rows += state.rows;
+            counts.label_rows += state.sums.rows();
         }
         if times > 1 {
-            counts.category_rows += state.rows;
+            counts.category_rows += state.sums.rows();
         }
         for &of_node in node_objects {
             for &of_namespace in namespace_objects {
-                let labels = day.sets.merge_all(&[of_node, of_namespace, key.labels]);
+                let under = *lower
+                    .entry((of_node, of_namespace))
+                    .or_insert_with(|| day.sets.merge_all(&[of_node, of_namespace]));
+                let labels = day.sets.merge_all(&[under, key.labels]);
                 let group = finished.entry(PodKey { labels, ..key });
                 for measure in 0..POD_SUMS {
                     if let Some(total) = pods.total(index, measure) {
@@ -132,17 +140,17 @@ pub fn capacity_measures(
 /// One row a group.
 pub fn rows(groups: &Groups<PodKey, PodGroup>, day: &mut Day, tenant: &Tenant) -> Vec<SummaryRow> {
     let mut rows = Vec::with_capacity(groups.len());
+    // Those of a node and the cluster are the same in all rows of the node.
+    let mut capacities: FxHashMap<TextId, [f64; 6]> = FxHashMap::default();
     for (key, group) in groups.iter() {
         let cpu = |i: usize| group.total(i).map_or(f64::NAN, |t| core_hours(&t));
         let memory = |i: usize| group.total(i).map_or(f64::NAN, |t| gibibyte_hours(&t));
-        let capacity = capacity_measures(
-            group.node_cores,
-            group.node_bytes,
-            day.node_capacity.get(key.node),
-            &day.cluster_capacity,
-            tenant.null_rules,
-        );
-        let [a, b, c, d, e, f] = capacity;
+        let [_, b, _, d, e, f] = *capacities.entry(key.node).or_insert_with(|| {
+            let node = day.node_capacity.get(key.node);
+            let cluster = &day.cluster_capacity;
+            capacity_measures(f64::NAN, f64::NAN, node, cluster, tenant.null_rules)
+        });
+        let (a, c) = (group.node_cores, gibibytes(group.node_bytes));
         let measures = [
             cpu(0),
             cpu(1),

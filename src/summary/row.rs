@@ -17,7 +17,11 @@ pub struct DayMeta {
     pub cluster_alias: Option<String>,
 }
 
-/// Rows of one day, in the sort order of the file sinks. A day is one or more batches.
+/// Rows of each batch of a day that comes in several, but of the last.
+pub const STREAMED_ROWS: usize = 4096;
+
+/// Rows of one day, in the sort order of the file sinks. A day is one batch, or several of
+/// [`STREAMED_ROWS`] rows.
 #[derive(Debug, Clone)]
 pub struct RowBatch {
     pub day: Arc<DayMeta>,

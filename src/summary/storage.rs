@@ -124,7 +124,7 @@ impl Claims {
         }
         let times = day.category_times(key.namespace, tenant);
         if times > 1 {
-            counts.category_rows += state.rows;
+            counts.category_rows += state.sums.rows();
         }
         let mut fanned = false;
         let at = if mounted.at.is_empty() { NOWHERE } else { &mounted.at };
@@ -159,7 +159,7 @@ impl Claims {
             }
         }
         if fanned {
-            counts.label_rows += state.rows;
+            counts.label_rows += state.sums.rows();
         }
     }
 

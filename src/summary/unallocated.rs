@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashMap;
+
 use super::finish::{Day, Tenant};
 use super::pods::{PodGroup, add_times, capacity_measures, core_hours, gibibyte_hours};
 use super::roles::Roles;
@@ -45,22 +47,25 @@ fn takes_part(namespace: Option<&str>) -> bool {
 impl<'t> NodeUses<'t> {
     /// Adds a part of the groups.
     pub fn add(&mut self, groups: &Groups<PodKey, PodGroup>, texts: &Interner, roles: &'t Roles) {
+        // There are many more groups than nodes: names and roles are looked up once for each node.
+        let mut known: FxHashMap<(TextId, TextId), usize> = FxHashMap::default();
         for (key, group) in groups.iter() {
             if !takes_part(texts.get(key.namespace)) {
                 continue;
             }
-            let name = texts.get(key.node).unwrap_or_default();
-            let resource_id = texts.get(group.resource_id);
-            let node = self.node(name);
+            let index = *known.entry((key.node, group.resource_id)).or_insert_with(|| {
+                let name = texts.get(key.node).unwrap_or_default();
+                let resource_id = texts.get(group.resource_id);
+                let index = self.index(name);
+                self.nodes[index].see(resource_id, roles.role(name, resource_id));
+                index
+            });
+            let node = &mut self.nodes[index];
             for (measure, sum) in node.totals.iter_mut().enumerate() {
                 add_times(sum, group.total(measure).as_ref(), 1);
             }
-            node.see(
-                resource_id,
-                group.node_cores,
-                group.node_bytes,
-                roles.role(name, resource_id),
-            );
+            node.cores = greater(node.cores, group.node_cores);
+            node.bytes = greater(node.bytes, group.node_bytes);
         }
     }
 
@@ -68,24 +73,26 @@ impl<'t> NodeUses<'t> {
     pub fn merge(&mut self, other: &NodeUses<'t>) {
         for (name, &index) in &other.by_name {
             let theirs = &other.nodes[index];
-            let node = self.node(name);
+            let node = self.index(name);
+            let node = &mut self.nodes[node];
             for (sum, total) in node.totals.iter_mut().zip(&theirs.totals) {
                 add_times(sum, total.as_ref(), 1);
             }
-            node.see(theirs.resource_id.as_deref(), theirs.cores, theirs.bytes, theirs.role);
+            node.see(theirs.resource_id.as_deref(), theirs.role);
+            node.cores = greater(node.cores, theirs.cores);
+            node.bytes = greater(node.bytes, theirs.bytes);
         }
     }
 
-    fn node(&mut self, name: &str) -> &mut NodeUse<'t> {
-        let index = match self.by_name.get(name) {
+    fn index(&mut self, name: &str) -> usize {
+        match self.by_name.get(name) {
             Some(&index) => index,
             None => {
                 self.by_name.insert(name.to_owned(), self.nodes.len());
                 self.nodes.push(NodeUse::default());
                 self.nodes.len() - 1
             }
-        };
-        &mut self.nodes[index]
+        }
     }
 }
 
@@ -102,12 +109,10 @@ impl Default for NodeUse<'_> {
 }
 
 impl<'t> NodeUse<'t> {
-    fn see(&mut self, resource_id: Option<&str>, cores: f64, bytes: f64, role: Option<&'t str>) {
+    fn see(&mut self, resource_id: Option<&str>, role: Option<&'t str>) {
         if resource_id > self.resource_id.as_deref() {
             self.resource_id = resource_id.map(str::to_owned);
         }
-        self.cores = greater(self.cores, cores);
-        self.bytes = greater(self.bytes, bytes);
         self.role = self.role.max(role);
     }
 }

@@ -54,7 +54,7 @@ pub struct Totals {
 }
 
 /// The rows of a day that is not yet written for good.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct DayInProgress {
     pub sums: Sums,
     namespaces: HashMap<Box<str>, Sums>,

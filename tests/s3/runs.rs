@@ -33,6 +33,11 @@ fn rows_are_those_of_local_disk() {
     assert!(secure().flag("--s3-ca", &ca).end().rows() == expected);
     assert!(secure().env("AWS_CA_BUNDLE", ca.to_str().unwrap()).end().rows() == expected);
 
+    // Worker processes reach the store by themselves, with the keys and the authority they are told.
+    let by_workers = secure().flag("--s3-ca", &ca).flag("--processes", "2").end();
+    assert!(by_workers.stdout.contains("\nfetched "), "{}", by_workers.stdout);
+    assert!(by_workers.rows() == expected);
+
     // The baseline reads every column, as arrays.
     for flags in [["--categorical", "off"], ["--column-filtering", "off"]] {
         let run = Program::on_s3("run", &tree, &plain.url()).flag(flags[0], flags[1]);

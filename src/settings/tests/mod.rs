@@ -128,6 +128,8 @@ fn defaults() {
             column_filtering: true,
             chunk_size: ChunkSize::Auto,
             threads: None,
+            processes: None,
+            worker_timeout: Duration::from_secs(60),
             memory_limit: None,
             spill_dir: std::env::temp_dir(),
             force_spill: None,
@@ -138,6 +140,7 @@ fn defaults() {
             null_rules: NullRules::SelfHosted,
         },
         allow_empty: false,
+        sharding: None,
         incremental: false,
         ledger: true,
         observe: Observe {

@@ -30,8 +30,9 @@ pub use target::TABLE;
 
 /// The summary table of a tenant.
 ///
-/// A day is one transaction: it takes the lock of its source, deletes the old rows and copies the
-/// new ones. Readers see either, and of two runs of one source the second waits for the first.
+/// A day is one transaction: it takes its lock, deletes the old rows, copies the new ones, and
+/// records what they were made of. Readers see either, and of two runs of a day the second waits
+/// for the first.
 /// When a call fails, or the sink is dropped, the day in progress is rolled back.
 pub struct PostgresSink {
     client: Client,

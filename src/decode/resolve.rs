@@ -1,0 +1,67 @@
+//! Texts of a column to ids of a partial state.
+
+use super::column::Resolve;
+use super::error::{InputError, Place};
+use crate::aggregate::interner::Interner;
+use crate::aggregate::partial::{LabelFault, Partial};
+use crate::labels::sets::SetId;
+use crate::summary::finish::Tenant;
+use crate::summary::row::TextId;
+
+/// Names of nodes, pods and the like.
+pub struct Names<'a>(pub &'a mut Interner);
+
+/// Names looked up at a time: their hashes are made first, so that the look-ups, which miss the
+/// cache, do not wait for one another.
+const BLOCK: usize = 16;
+
+impl Resolve for Names<'_> {
+    type Id = TextId;
+
+    fn ids<'t>(
+        &mut self,
+        mut texts: impl Iterator<Item = &'t [u8]>,
+        place: &Place,
+        out: &mut Vec<TextId>,
+    ) -> Result<(), InputError> {
+        loop {
+            let mut block = [("", 0); BLOCK];
+            let mut length = 0;
+            for (slot, text) in block.iter_mut().zip(&mut texts) {
+                let text =
+                    std::str::from_utf8(text).map_err(|_| place.value("a text is not UTF-8"))?;
+                *slot = (text, self.0.hash(text));
+                length += 1;
+            }
+            out.extend(
+                block[..length].iter().map(|&(text, hash)| self.0.intern_hashed(text, hash)),
+            );
+            if length < BLOCK {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Label objects, filtered to the tenant's keys.
+pub struct Labels<'a> {
+    pub state: &'a mut Partial,
+    pub tenant: &'a Tenant,
+}
+
+impl Resolve for Labels<'_> {
+    type Id = SetId;
+
+    fn ids<'t>(
+        &mut self,
+        texts: impl Iterator<Item = &'t [u8]>,
+        place: &Place,
+        out: &mut Vec<SetId>,
+    ) -> Result<(), InputError> {
+        let Tenant { keys, null_rules, .. } = self.tenant;
+        self.state.label_sets(texts, keys, *null_rules, out).map_err(|(text, fault)| match fault {
+            LabelFault::NotUtf8 => place.value("a label text is not UTF-8"),
+            LabelFault::Label(e) => place.label(&String::from_utf8_lossy(text), e),
+        })
+    }
+}

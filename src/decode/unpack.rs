@@ -1,0 +1,93 @@
+//! Snappy pages, unpacked into one buffer again and again.
+//!
+//! `parquet` unpacks each page into memory of its own, which the system has to clear first: for
+//! pages of a megabyte that costs as much as a quarter of unpacking them. So it is told that the
+//! chunk is not compressed, and hands out pages as they lie in the file.
+
+use bytes::{Bytes, BytesMut};
+use parquet::basic::Compression;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ColumnChunkMetaData;
+
+/// Unpacks the pages of a column chunk.
+#[derive(Debug)]
+pub struct Unpacker {
+    decoder: snap::raw::Decoder,
+    /// The page unpacked last: its memory serves again once no one reads it.
+    last: Bytes,
+}
+
+/// No element of a snappy stream makes more than 64 bytes, and those that do take three.
+const MOST_EXPANSION: usize = 22;
+
+impl Unpacker {
+    /// For a chunk that is compressed by snappy, with what `parquet` is to be told of it.
+    pub fn of(chunk: &ColumnChunkMetaData) -> Option<(Self, ColumnChunkMetaData)> {
+        if chunk.compression() != Compression::SNAPPY {
+            return None;
+        }
+        let raw = chunk.clone().into_builder().set_compression(Compression::UNCOMPRESSED).build();
+        Some((Unpacker { decoder: snap::raw::Decoder::new(), last: Bytes::new() }, raw.ok()?))
+    }
+
+    /// What `packed` holds; nothing if it is empty.
+    ///
+    /// # Errors
+    /// A damaged stream.
+    pub fn unpack(&mut self, packed: &[u8]) -> Result<Bytes, ParquetError> {
+        if packed.is_empty() {
+            return Ok(Bytes::new());
+        }
+        let length = snap::raw::decompress_len(packed)?;
+        if length > packed.len().saturating_mul(MOST_EXPANSION) {
+            let promise = format!("a page of {} bytes promises {length}", packed.len());
+            return Err(ParquetError::General(promise));
+        }
+        let mut buffer = std::mem::take(&mut self.last).try_into_mut().unwrap_or_default();
+        if buffer.len() < length {
+            buffer = BytesMut::zeroed(length);
+        }
+        self.decoder.decompress(packed, &mut buffer[..length])?;
+        self.last = buffer.freeze();
+        Ok(self.last.slice(..length))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unpacker() -> Unpacker {
+        Unpacker { decoder: snap::raw::Decoder::new(), last: Bytes::new() }
+    }
+
+    fn packed(text: &[u8]) -> Vec<u8> {
+        snap::raw::Encoder::new().compress_vec(text).unwrap()
+    }
+
+    #[test]
+    fn a_page_in_use_is_left_alone() {
+        let mut unpacker = unpacker();
+        let first = unpacker.unpack(&packed(b"the first page")).unwrap();
+        let second = unpacker.unpack(&packed(b"another")).unwrap();
+        assert_eq!(first, "the first page");
+        assert_eq!(second, "another");
+        drop(second);
+        let third = unpacker.unpack(&packed(b"short")).unwrap();
+        assert_eq!((first, third), ("the first page".into(), "short".into()));
+    }
+
+    #[test]
+    fn the_most_that_a_stream_can_hold_is_unpacked() {
+        let zeros = vec![0; 1 << 16];
+        assert_eq!(unpacker().unpack(&packed(&zeros)).unwrap(), zeros);
+    }
+
+    #[test]
+    fn promises_beyond_that_are_errors() {
+        // Four bytes of length: 2^28 - 1.
+        let error = unpacker().unpack(&[0xff, 0xff, 0xff, 0x7f, 0]).unwrap_err();
+        assert!(error.to_string().contains("promises 268435455"), "{error}");
+        assert!(unpacker().unpack(&[5, 0]).is_err());
+    }
+}

@@ -1,0 +1,22 @@
+//! Worker processes: a coordinator that hands out work, and the same program as a worker.
+//!
+//! The coordinator plans, hands out tasks (a day of a source, or a slice of one) as JSON lines, takes in
+//! partial states as an Arrow IPC stream, finishes days and alone writes to the sink. Workers read
+//! and aggregate as the tasks of an undivided run do: [`crate::pipeline::run_unit`].
+
+mod answers;
+mod child;
+mod coordinator;
+mod ending;
+mod error;
+mod logs;
+pub mod orders;
+pub mod shares;
+mod staged;
+mod states;
+mod tasks;
+pub mod worker;
+
+pub use coordinator::{Setup, WorkerFigures, run};
+pub use ending::Ending;
+pub use error::WorkerError;
