@@ -47,7 +47,7 @@ impl Budget {
         // What a day of a cluster of some hundred nodes takes: with less, more threads would only
         // spill more.
         const USUAL_STATES: u64 = 16 * MIB;
-        const LEAST_REST: u64 = 10 * MIB;
+        const LEAST_REST: u64 = 8 * MIB;
         let needed = |threads: u64| fixed + threads * decode_bytes;
         let least = needed(1) + LEAST_STATES + LEAST_REST;
         if self.bytes < least {
