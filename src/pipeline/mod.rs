@@ -2,7 +2,7 @@
 //!
 //! One reader thread fetches chunks and queues them for a rayon pool; each task adds its chunk to a
 //! partial state per day; whoever completes a day merges its states and finishes it; one writer
-//! thread puts the days into the sink in order.
+//! thread a sink takes the days in order.
 
 pub mod error;
 mod finish;
@@ -36,7 +36,7 @@ pub use error::RunError;
 use finish::{FinishedDay, Finisher};
 use queue::ReadyQueue;
 use states::{ChunkStates, StateKind, UnitStates};
-use writer::Progress;
+use writer::{Progress, Writing};
 pub use writer::Written;
 
 /// What a run works with, all settled.
@@ -81,14 +81,13 @@ pub struct Outcome {
     pub finish_time: Duration,
 }
 
-/// Days that may be open beyond those that are read: one is being finished or written.
-const DAYS_AHEAD: usize = 1;
-
 /// Runs a job into a sink. On an error or a cancelled run the sink is dropped without `finish`.
 pub fn run(job: &Job<'_>, sink: Box<dyn Sink>) -> Result<Outcome, RunError> {
     let kind = StateKind { categorical: job.reading.categorical, seed: job.seed };
     let units = job.plan.units.len();
     let lanes = job.shares.threads;
+    let mut sinks = sink.beside();
+    sinks.insert(0, sink);
     let heap = Heap::new(job.shares.heap);
     let shared = Shared {
         job,
@@ -105,6 +104,7 @@ pub fn run(job: &Job<'_>, sink: Box<dyn Sink>) -> Result<Outcome, RunError> {
             .collect(),
         queue: ReadyQueue::default(),
         progress: Progress::default(),
+        writers: sinks.len(),
         outcome: Mutex::new(Outcome::default()),
         failure: Mutex::new(None),
         stopped: AtomicBool::new(false),
@@ -134,8 +134,14 @@ pub fn run(job: &Job<'_>, sink: Box<dyn Sink>) -> Result<Outcome, RunError> {
                 }
             }
         });
-        let stopped = || shared.is_stopped();
-        match writer::write(&days, sink, units, &shared.progress, &heap, &stopped) {
+        let writing = Writing {
+            units,
+            progress: &shared.progress,
+            heap: &heap,
+            stopped: &|| shared.is_stopped(),
+            fail: &|error| shared.fail(error),
+        };
+        match writer::write(&days, sinks, &writing) {
             Ok(written) => shared.outcome(|outcome| outcome.written = written),
             Err(error) => shared.fail(error),
         }
@@ -163,6 +169,8 @@ struct Shared<'a> {
     days: Vec<UnitDays>,
     queue: ReadyQueue,
     progress: Progress,
+    /// Days that are written at once.
+    writers: usize,
     outcome: Mutex<Outcome>,
     failure: Mutex<Option<RunError>>,
     stopped: AtomicBool,
@@ -222,7 +230,9 @@ impl Shared<'_> {
             let waiting = controller.waiting();
             let mut give = |chunk| queue(chunk, waiting);
             let written = self.progress.days();
-            let open_until = if job.streaming { written + lanes + DAYS_AHEAD } else { usize::MAX };
+            // Beyond the days that are read, those that are being finished or written.
+            let open_until =
+                if job.streaming { written + lanes + self.writers } else { usize::MAX };
             match schedule.next(rows, open_until) {
                 Next::Chunk(chunk) => {
                     if !ahead.fetch(chunk, &stopped, &mut give)? {

@@ -1,4 +1,4 @@
-//! The writer thread's work: finished days into the sink, in the order of the plan.
+//! The writers' work: finished days into the sinks, in the order of the plan.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -20,7 +20,10 @@ pub struct Written {
     pub pod_rows: u64,
     pub storage_rows: u64,
     pub unallocated_rows: u64,
+    /// Summed over the sinks.
     pub time: Duration,
+    /// What the sinks have to say.
+    pub remarks: Vec<String>,
     /// Whether the sink has all days and was told so.
     pub finished: bool,
 }
@@ -56,59 +59,120 @@ impl Progress {
     }
 }
 
-/// Takes `units` days, whatever order they come in; ends early when `stopped`.
+/// What the writers need beside their sinks.
+pub struct Writing<'a> {
+    /// How many days there are.
+    pub units: usize,
+    pub progress: &'a Progress,
+    pub heap: &'a Heap,
+    pub stopped: &'a (dyn Fn() -> bool + Sync),
+    /// Told of a failure at once, so that nothing more is read for nothing.
+    pub fail: &'a (dyn Fn(RunError) + Sync),
+}
+
+/// Takes `units` days, whatever order they come in, and gives them to the sinks in order: each day
+/// to the first sink that is free. Ends early when `stopped`.
 pub fn write(
     days: &Receiver<(usize, FinishedDay)>,
-    mut sink: Box<dyn Sink>,
-    units: usize,
-    progress: &Progress,
-    heap: &Heap,
-    stopped: &dyn Fn() -> bool,
+    mut sinks: Vec<Box<dyn Sink>>,
+    writing: &Writing<'_>,
 ) -> Result<Written, RunError> {
+    // Without room: a day that no sink is free for waits where it can be seen to wait.
+    let (give, take) = crossbeam_channel::bounded(0);
     let mut written = Written::default();
-    let mut early = BTreeMap::new();
-    for (unit, day) in days {
-        early.insert(unit, day);
-        while let Some(day) = early.remove(&written.days) {
-            if stopped() {
-                return Ok(written);
-            }
-            let started = Instant::now();
-            match day {
-                FinishedDay::InMemory(rows, bytes) => {
-                    sink.begin_day(&rows.day)?;
-                    sink.write(&rows)?;
-                    written.count(&rows);
-                    drop(rows);
-                    heap.change(bytes, 0);
-                }
-                FinishedDay::OnDisk(mut runs) => {
-                    sink.begin_day(runs.day())?;
-                    while let Some(rows) = runs.next_batch()? {
-                        if stopped() {
-                            return Ok(written);
-                        }
-                        sink.write(&rows)?;
-                        written.count(&rows);
+    let parts: Vec<_> = std::thread::scope(|threads| {
+        let writers: Vec<_> = sinks
+            .iter_mut()
+            .map(|sink| {
+                let take = take.clone();
+                threads.spawn(move || {
+                    let mut written = Written::default();
+                    if let Err(error) = write_days(&take, sink.as_mut(), writing, &mut written) {
+                        (writing.fail)(error);
                     }
-                }
+                    written
+                })
+            })
+            .collect();
+        drop(take);
+        let (mut early, mut next) = (BTreeMap::new(), 0);
+        for (unit, day) in days {
+            early.insert(unit, day);
+            while let Some(day) = early.remove(&next) {
+                // Nobody takes it after a failure or when the run was stopped.
+                let _ = give.send(day);
+                next += 1;
             }
-            sink.end_day()?;
-            written.days += 1;
-            written.time += started.elapsed();
-            progress.advance();
+        }
+        drop(give);
+        writers.into_iter().map(|writer| writer.join()).collect()
+    });
+    for part in parts {
+        match part {
+            Ok(part) => written.add(part),
+            Err(panic) => std::panic::resume_unwind(panic),
         }
     }
-    if written.days == units && !stopped() {
+    if written.days == writing.units && !(writing.stopped)() {
         let started = Instant::now();
-        sink.finish()?;
+        written.remarks = sinks.iter().flat_map(|sink| sink.remarks()).collect();
+        for sink in sinks {
+            sink.finish()?;
+        }
         written.finished = true;
         written.time += started.elapsed();
     }
     Ok(written)
 }
 
+/// One writer's work: day after day into its sink.
+fn write_days(
+    days: &Receiver<FinishedDay>,
+    sink: &mut dyn Sink,
+    writing: &Writing<'_>,
+    written: &mut Written,
+) -> Result<(), RunError> {
+    for day in days {
+        if (writing.stopped)() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        match day {
+            FinishedDay::InMemory(rows, bytes) => {
+                sink.begin_day(&rows.day)?;
+                sink.write(&rows)?;
+                written.count(&rows);
+                drop(rows);
+                writing.heap.change(bytes, 0);
+            }
+            FinishedDay::OnDisk(mut runs) => {
+                sink.begin_day(runs.day())?;
+                while let Some(rows) = runs.next_batch()? {
+                    if (writing.stopped)() {
+                        return Ok(());
+                    }
+                    sink.write(&rows)?;
+                    written.count(&rows);
+                }
+            }
+        }
+        sink.end_day()?;
+        written.days += 1;
+        written.time += started.elapsed();
+        writing.progress.advance();
+    }
+    Ok(())
+}
+
 impl Written {
+    fn add(&mut self, other: Written) {
+        self.days += other.days;
+        self.pod_rows += other.pod_rows;
+        self.storage_rows += other.storage_rows;
+        self.unallocated_rows += other.unallocated_rows;
+        self.time += other.time;
+    }
+
     fn count(&mut self, rows: &RowBatch) {
         for row in &rows.rows {
             *match row.kind {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::settings::keys::{self, Key};
 use crate::settings::{
-    Addressing, ChunkSize, FanOut, Layout, LookupsFrom, NullRules, PodSource, S3, Secret, Settings,
+    Addressing, BulkMode, ChunkSize, FanOut, Layout, LookupsFrom, NullRules, PodSource, S3, Secret, Settings,
     SinkTo, SslMode,
 };
 
@@ -53,6 +53,17 @@ pub fn shown(settings: &Settings) -> Vec<(&'static str, String)> {
         add(&keys::DB_SCHEMA, postgres.schema.clone());
         add(&keys::DB_SSLMODE, sslmode(postgres.sslmode).to_owned());
         add(&keys::DB_SSLROOTCERT, file(postgres.sslrootcert.as_deref()));
+        let loading = settings.loading;
+        add(&keys::CONNECTIONS, or(loading.connections.as_ref(), "auto"));
+        add(&keys::COPY_BUFFER, loading.copy_buffer.to_string());
+        add(
+            &keys::BULK,
+            match loading.bulk {
+                BulkMode::Auto => "auto".to_owned(),
+                BulkMode::Off => "off".to_owned(),
+                BulkMode::On => "on".to_owned(),
+            },
+        );
     }
     let aggregation = settings.aggregation;
     add(

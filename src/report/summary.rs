@@ -170,6 +170,9 @@ impl fmt::Display for Summary<'_> {
                 written.days,
                 sink_name(self.settings)
             )?;
+            for remark in &written.remarks {
+                writeln!(f, "loaded    {remark}")?;
+            }
         }
         if let Some(traffic) = self.traffic {
             self.write_traffic(f, traffic)?;

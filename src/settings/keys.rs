@@ -112,6 +112,9 @@ keys! {
     DB_SCHEMA = "postgresql.schema", Some("schema"), ["POSTGRES_SCHEMA"], Text;
     DB_SSLMODE = "postgresql.sslmode", Some("db-sslmode"), ["PGSSLMODE"], Text;
     DB_SSLROOTCERT = "postgresql.sslrootcert", Some("db-sslrootcert"), ["PGSSLROOTCERT"], Text;
+    CONNECTIONS = "postgresql.connections", Some("connections"), [], Text;
+    COPY_BUFFER = "postgresql.copy_buffer", Some("copy-buffer"), [], Text;
+    BULK = "postgresql.bulk", Some("bulk"), [], Text;
 
     POD_SOURCE = "aggregation.pod_source", Some("pod-source"), [], Text;
     FAN_OUT = "aggregation.fan_out", Some("fan-out"), [], Text;

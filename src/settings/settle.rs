@@ -10,7 +10,7 @@ use super::sources::{Env, Sources};
 use super::values::{self, choice, switch};
 use super::{
     Aggregation, ChunkSize, FanOut, Input, LogFormat, Logging, LookupsFrom, NullRules, Performance,
-    PodSource, Postgres, Settings, SinkTo, database, layout, storage,
+    PodSource, Postgres, Settings, SinkTo, database, layout, loading, storage,
 };
 use crate::cli::Flags;
 
@@ -103,6 +103,7 @@ fn run(sources: &mut Sources<'_>, today: NaiveDate) -> Result<Settings, Settings
         lookups,
         sink,
         postgres,
+        loading: loading::settle(sources)?,
         performance: performance(sources)?,
         aggregation,
         allow_empty: sources.parse(&keys::ALLOW_EMPTY, switch)?.unwrap_or(false),
