@@ -57,7 +57,7 @@ run --bulk on
 rows=$(query -c "SELECT count(*) FROM $table")
 # What the program sends: the columns that it fills.
 columns=$(query -c "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute a
-    WHERE attrelid = '$table'::regclass AND attnum > 0 AND attname !~ '_cost|raw_|monthly_cost|data_(in|out)'
+    WHERE attrelid = '$table'::regclass AND attnum > 0 AND attname !~ '_cost|^cost_model|raw_|data_(in|out)'
        OR attrelid = '$table'::regclass AND attname = 'infrastructure_usage_cost'")
 query -c "\\copy (SELECT $columns FROM $table ORDER BY usage_start) TO '$work/rows.bin' (FORMAT binary)"
 echo "$rows rows, $(stat -c %s "$work/rows.bin") bytes, $(nproc) cores"

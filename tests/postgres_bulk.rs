@@ -330,7 +330,16 @@ fn runs_of_several_report_periods_at_once_lose_nothing() {
             .iter()
             .map(|row| row.get(0))
             .collect();
-        assert_eq!(rows, stage.new, "report period {period}");
+        // Only the first period is known to the database, and with it the cluster.
+        let new: Vec<String> = stage
+            .new
+            .iter()
+            .map(|row| match period {
+                1 => row.clone(),
+                _ => row.replace(r#""cluster_id": "c""#, r#""cluster_id": null"#),
+            })
+            .collect();
+        assert_eq!(rows, new, "report period {period}");
     }
     assert_eq!(stage.tables_left(), 0);
 }

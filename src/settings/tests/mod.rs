@@ -115,6 +115,7 @@ fn defaults() {
             sslmode: SslMode::Prefer,
             sslrootcert: None,
         },
+        loading: Loading { connections: None, copy_buffer: 256 * 1024, bulk: BulkMode::Auto },
         performance: Performance {
             use_streaming: true,
             use_categorical: true,

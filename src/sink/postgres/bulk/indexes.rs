@@ -12,7 +12,7 @@ use crate::database::quote_identifier;
 use crate::sink::postgres::connections::Connections;
 
 /// What the server may take to sort for all indexes that are built at once.
-const MAINTENANCE_MIB: usize = 512;
+const MAINTENANCE_MIB: usize = 256;
 
 /// What a new table gets after its rows.
 pub(super) struct Later {

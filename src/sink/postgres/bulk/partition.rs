@@ -141,7 +141,7 @@ SELECT c.oid, c.relname::text,
       THEN 'or the summary table is not owned by the database user'
     WHEN NOT has_schema_privilege(c.relnamespace, 'CREATE')
       THEN 'lies in a schema where the database user may not create tables'
-    WHEN c.relhasrules THEN 'has rules'
+    WHEN EXISTS (SELECT FROM pg_rewrite WHERE ev_class = c.oid) THEN 'has rules'
     WHEN c.relrowsecurity THEN 'has row-level security'
     WHEN EXISTS (SELECT FROM pg_trigger
                  WHERE tgrelid = c.oid AND NOT tgisinternal AND tgparentid = 0)

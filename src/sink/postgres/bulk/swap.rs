@@ -139,6 +139,9 @@ fn refused(step: &'static str) -> impl Fn(postgres::Error) -> Try {
 /// also against readers.
 fn lock(transaction: &mut Transaction<'_>, target: &Target, load: &Load) -> Result<(), Try> {
     let waiting = refused("waiting for the locks of a month");
+    transaction
+        .batch_execute(&format!("SET LOCAL lock_timeout = '{WAIT_FOR_WRITERS}'"))
+        .map_err(&waiting)?;
     for source in load.sources() {
         transaction
             .execute("SELECT pg_advisory_xact_lock(hashtext($1))", &[&source.to_string()])
@@ -146,8 +149,7 @@ fn lock(transaction: &mut Transaction<'_>, target: &Target, load: &Load) -> Resu
     }
     transaction
         .batch_execute(&format!(
-            "SET LOCAL lock_timeout = '{WAIT_FOR_WRITERS}'; \
-             LOCK TABLE ONLY {} IN SHARE ROW EXCLUSIVE MODE; \
+            "LOCK TABLE ONLY {} IN SHARE ROW EXCLUSIVE MODE; \
              LOCK TABLE ONLY {} IN SHARE ROW EXCLUSIVE MODE",
             target.table, load.partition.table,
         ))
