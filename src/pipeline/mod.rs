@@ -36,8 +36,8 @@ pub use error::RunError;
 use finish::{FinishedDay, Finisher};
 use queue::ReadyQueue;
 use states::{ChunkStates, StateKind, UnitStates};
-use writer::{Progress, Writing};
 pub use writer::Written;
+use writer::{Progress, Writing};
 
 /// What a run works with, all settled.
 pub struct Job<'a> {

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crate::settings::keys::{self, Key};
 use crate::settings::{
-    Addressing, BulkMode, ChunkSize, FanOut, Layout, LookupsFrom, NullRules, PodSource, S3, Secret, Settings,
-    SinkTo, SslMode,
+    Addressing, BulkMode, ChunkSize, FanOut, Layout, LookupsFrom, NullRules, PodSource, S3, Secret,
+    Settings, SinkTo, SslMode,
 };
 
 /// Keys and values in the order of the config file; only those that count for this run.

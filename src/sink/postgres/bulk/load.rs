@@ -53,7 +53,10 @@ impl Load {
         }
         let delete = format!("DELETE FROM {} WHERE {}", self.table(), condition(day));
         client.execute(&delete, &[]).map_err(|source| {
-            DatabaseError::querying(format!("deleting rows of {} from a new table", day.date), source)
+            DatabaseError::querying(
+                format!("deleting rows of {} from a new table", day.date),
+                source,
+            )
         })
     }
 
@@ -93,9 +96,8 @@ impl Load {
         let found: BTreeMap<(String, Option<i32>), i64> = client
             .query(&query, &[])
             .and_then(|rows| {
-                let convert = |row: &postgres::Row| {
-                    Ok(((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?))
-                };
+                let convert =
+                    |row: &postgres::Row| Ok(((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?));
                 rows.iter().map(convert).collect()
             })
             .map_err(Failure::of("counting the rows that were loaded"))?;

@@ -236,8 +236,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// A transaction in which definitions read the same whatever the session is set to, and which may
 /// take its time.
 fn transaction(client: &mut Client) -> Result<Transaction<'_>, postgres::Error> {
-    let mut transaction =
-        client.build_transaction().isolation_level(postgres::IsolationLevel::ReadCommitted).start()?;
+    let mut transaction = client
+        .build_transaction()
+        .isolation_level(postgres::IsolationLevel::ReadCommitted)
+        .start()?;
     transaction.batch_execute(
         "SET LOCAL search_path = pg_catalog; SET LOCAL datestyle = 'ISO, YMD'; \
          SET LOCAL statement_timeout = 0",

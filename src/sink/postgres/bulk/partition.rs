@@ -55,7 +55,10 @@ impl Partition {
     /// Storage parameters of a table that is loaded to become this partition.
     pub fn options_while_loading(&self) -> String {
         let own = self.options.iter().filter(|option| option_name(option) != NO_VACUUM);
-        own.map(|option| as_sql(option)).chain([format!("{NO_VACUUM} = off")]).collect::<Vec<_>>().join(", ")
+        own.map(|option| as_sql(option))
+            .chain([format!("{NO_VACUUM} = off")])
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     /// What makes those parameters this partition's own.

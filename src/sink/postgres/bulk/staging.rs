@@ -176,10 +176,7 @@ pub(in crate::sink::postgres) fn remove_orphans(
     for name in names {
         let table = qualify(&target.schema, &name);
         let orphaned: bool = client
-            .query_one(
-                "SELECT pg_try_advisory_lock($1, hashtext($2))",
-                &[&LOCK_CLASS, &table],
-            )
+            .query_one("SELECT pg_try_advisory_lock($1, hashtext($2))", &[&LOCK_CLASS, &table])
             .and_then(|row| row.try_get(0))
             .map_err(looking)?;
         if !orphaned {

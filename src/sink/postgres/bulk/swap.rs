@@ -107,7 +107,8 @@ fn try_swap(
     interrupted: &AtomicBool,
 ) -> Result<(), Try> {
     let month = load.month.first;
-    let mut transaction = transaction(client).map_err(refused("beginning to put a month in place"))?;
+    let mut transaction =
+        transaction(client).map_err(refused("beginning to put a month in place"))?;
     lock(&mut transaction, target, load)?;
     put_in_place(&mut transaction, target, load, later)
         .map_err(refused("putting a month in place"))??;
