@@ -54,6 +54,10 @@ install_packages() {
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
     # Some crates build the C code that they bring along.
     command -v cc >/dev/null || missing+=(build-essential)
+    # A virtual environment for the tools that come from PyPI.
+    python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+    # Looks at the report of a run.
+    command -v chromium >/dev/null || missing+=(chromium)
     if [[ ${#missing[@]} -eq 0 ]]; then
         return
     fi
@@ -95,6 +99,8 @@ code=$?
 passed=$((passed + $(grep -c '^ok ' "$log")))
 failed=$((failed + $(grep -c '^FAILED ' "$log")))
 [[ $code -eq 0 ]] || fail "scripts/test_extended_iqe_scenarios.sh"
+
+step "manifests" scripts/validate_manifests.sh || fail "scripts/validate_manifests.sh"
 
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps --all-features ||
     fail "cargo doc"

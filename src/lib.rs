@@ -1,5 +1,8 @@
 //! Hourly OpenShift usage in Parquet to daily summary rows.
 
+// Output goes through commands::output, which a closed pipe does not end.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod aggregate;
 pub mod cli;
 pub mod commands;
@@ -10,6 +13,7 @@ pub mod demo;
 pub mod failpoint;
 pub mod generate;
 pub mod labels;
+pub mod ledger;
 pub mod line_items;
 pub mod lookups;
 pub mod memory;
@@ -22,4 +26,5 @@ pub mod sink;
 pub mod spill;
 pub mod store;
 pub mod summary;
+pub mod telemetry;
 pub mod verify;

@@ -8,10 +8,13 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(flags) => commands::run::run(&flags),
         Command::Plan(flags) => commands::plan::run(&flags),
+        Command::Status(flags) => commands::status::run(&flags),
         Command::Verify(command) => commands::verify::run(&command),
         Command::Convert(command) => commands::convert::run(*command),
         Command::Generate(args) => commands::generate::run(args),
         Command::Demo(args) => commands::demo::run(args),
+        Command::Completions(args) => commands::shell::completions(args),
+        Command::Man(args) => commands::shell::man(&args),
     };
     match done {
         Ok(code) => ExitCode::from(code),

@@ -14,7 +14,8 @@ use postgres::Client;
 
 const TABLE: &str = "reporting_ocpusagelineitem_daily_summary";
 /// Points of a day before its commit.
-const BEFORE: [&str; 4] = ["after_begin", "after_delete", "in_copy", "before_commit"];
+const BEFORE: [&str; 6] =
+    ["after_begin", "after_lock", "after_delete", "in_copy", "before_ledger", "before_commit"];
 
 /// Three days of usage, and a tenant where they have been rolled up from other usage.
 struct Stage {
@@ -83,8 +84,7 @@ impl Stage {
 }
 
 fn days(run: Run) -> Run {
-    // One after the other, so that it is known which of them are done.
-    run.with("to", "2025-10-03").with("connections", 1)
+    run.with("to", "2025-10-03")
 }
 
 /// Every row but for its uuid, by day.

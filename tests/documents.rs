@@ -143,3 +143,30 @@ fn what_documents_refer_to_is_there() {
         }
     }
 }
+
+#[test]
+fn every_test_that_the_threats_name_is_there() {
+    let text = document("docs/security.md");
+    let mut named = 0;
+    for name in code(&text).iter().filter(|code| code.contains("::")) {
+        let Some((file, test)) = name.split_once("::").filter(|(file, _)| *file != "FILE") else {
+            continue;
+        };
+        let places =
+            [format!("tests/{file}"), format!("src/{file}")].map(|place| root().join(place));
+        let found = places.iter().any(|place| {
+            let mut sources = vec![place.with_extension("rs")];
+            sources.extend(
+                fs::read_dir(place).into_iter().flatten().map(|entry| entry.unwrap().path()),
+            );
+            let test = format!("fn {test}(");
+            sources
+                .iter()
+                .filter_map(|source| fs::read_to_string(source).ok())
+                .any(|s| s.contains(&test))
+        });
+        assert!(found, "docs/security.md names `{name}`, which is no test");
+        named += 1;
+    }
+    assert!(named > 20, "{named}");
+}

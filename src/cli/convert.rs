@@ -9,14 +9,9 @@ use super::logging::LoggingFlags;
 use super::{ConfigFlag, Flags, text};
 use crate::convert::Plan;
 
-/// Turn what a cluster's metrics operator uploads into hourly and daily Parquet files in Koku's
-/// layout.
-///
-/// An input is the .tar.gz payload, or a folder with its CSV files, or a CSV file. Files get their
-/// places only when all of the payload was read well. Converting a payload again replaces its own
-/// files. Exit code: 0 done, 2 wrong flags, 3 the payload is not what it must be, 4 the output
-/// cannot be written, 6 interrupted.
+/// What to convert.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Payload and output")]
 pub struct ConvertArgs {
     /// Payload to convert; give all archives of one that was split, each with --input
     #[arg(long, value_name = "PATH", required = true)]
@@ -44,7 +39,13 @@ pub struct ConvertArgs {
     pub max_unpacked: u64,
 }
 
-/// `convert` with what it shares with other subcommands.
+/// Turn what a cluster's metrics operator uploads into hourly and daily Parquet files in Koku's
+/// layout.
+///
+/// An input is the .tar.gz payload, or a folder with its CSV files, or a CSV file. Files get their
+/// places only when all of the payload was read well. Converting a payload again replaces its own
+/// files. Exit code: 0 done, 2 wrong flags, 3 the payload is not what it must be, 4 the output
+/// cannot be written, 6 interrupted.
 #[derive(Debug, Clone, Args)]
 pub struct ConvertCommand {
     #[command(flatten)]

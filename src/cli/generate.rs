@@ -15,51 +15,57 @@ use crate::generate::{PROVIDER_UUID, Plan};
 #[derive(Debug, Clone, Args)]
 pub struct GenerateArgs {
     /// Folder that is to hold `data/` and `lookups/`
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = "Place")]
     pub out: PathBuf,
     /// Another seed is another cluster of the same size
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, help_heading = "Size and content")]
     pub seed: u64,
     /// First day, UTC
-    #[arg(long, value_name = "DATE", default_value = "2025-10-01")]
+    #[arg(
+        long,
+        value_name = "DATE",
+        default_value = "2025-10-01",
+        help_heading = "Size and content"
+    )]
     pub from: NaiveDate,
     /// Number of days
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, default_value_t = 30, help_heading = "Size and content")]
     pub days: u32,
     /// Nodes of the cluster; without --pods, pods grow with them
-    #[arg(long, default_value_t = 250)]
+    #[arg(long, default_value_t = 250, help_heading = "Size and content")]
     pub nodes: usize,
-    #[arg(long, default_value_t = 400)]
+    /// Namespaces of the cluster
+    #[arg(long, default_value_t = 400, help_heading = "Size and content")]
     pub namespaces: usize,
     /// Live pods in an average hour [default: 56 for every node]
-    #[arg(long)]
+    #[arg(long, help_heading = "Size and content")]
     pub pods: Option<usize>,
     /// Files of each type a day, 1 to 24
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 4, help_heading = "Files")]
     pub files_per_day: u32,
     /// Rows after which a file begins another row group
-    #[arg(long, value_name = "ROWS", default_value_t = 200_000)]
+    #[arg(long, value_name = "ROWS", default_value_t = 200_000, help_heading = "Files")]
     pub rows_per_group: usize,
     /// Account part of the path
-    #[arg(long, value_name = "ORG", default_value = "org1234567")]
+    #[arg(long, value_name = "ORG", default_value = "org1234567", help_heading = "Place")]
     pub org_id: String,
     /// Source the files belong to; another source is another cluster
-    #[arg(long, value_name = "UUID", default_value_t = PROVIDER_UUID)]
+    #[arg(long, value_name = "UUID", default_value_t = PROVIDER_UUID, help_heading = "Place")]
     pub provider_uuid: Uuid,
     /// Cluster named in the node lookup [default: one that follows from the source]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", help_heading = "Place")]
     pub cluster_id: Option<String>,
     /// Worker threads [default: one for every processor]
-    #[arg(long)]
+    #[arg(long, help_heading = "Performance")]
     pub threads: Option<usize>,
     /// Give every pod row an enabled label with a value of its own: as many groups as rows
-    #[arg(long)]
+    #[arg(long, help_heading = "Size and content")]
     pub unique_groups: bool,
     /// Leave out the daily files
-    #[arg(long)]
+    #[arg(long, help_heading = "Files")]
     pub no_daily: bool,
     /// Replace the data this source already has in DIR (other sources are left alone)
-    #[arg(long)]
+    #[arg(long, help_heading = "Place")]
     pub overwrite: bool,
 }
 

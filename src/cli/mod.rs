@@ -7,25 +7,50 @@ pub mod convert;
 pub mod demo;
 pub mod generate;
 pub mod logging;
+pub mod observe;
 pub mod plan;
 pub mod postgres;
 pub mod run;
+pub mod shell;
+pub mod status;
 pub mod verify;
 
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
+use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
+
+const AFTER: &str = "\
+Begin with:
+  ocp-rollup demo            what it does, on made-up input; needs nothing else
+  ocp-rollup plan ...        what `run` with the same flags would read and replace
+  ocp-rollup run --help      all settings, by concern, with examples
+
+Exit codes:
+  0  done; also if there was nothing to do
+  1  verify or a check of demo found differences
+  2  usage or configuration
+  3  input that cannot be read or contradicts itself
+  4  the database, or an output or temporary file
+  5  the memory limit is too small; the message names the least that would do
+  6  interrupted: the day in progress was rolled back, finished days stay";
+
+/// Colours of help and usage errors; on a terminal only, and not with `NO_COLOR`.
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
 
 /// Hourly OpenShift usage in Parquet to the daily summary rows that Koku bills from.
 #[derive(Debug, Parser)]
 #[command(
     name = "ocp-rollup",
     version,
+    styles = STYLES,
     propagate_version = true,
-    after_help = "Exit codes: 0 done; 1 verify or a check of demo found differences; 2 usage or \
-                  configuration; 3 input unreadable or inconsistent; 4 database, output or temporary file; \
-                  5 memory limit cannot be met; 6 interrupted."
+    after_help = AFTER
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -40,10 +65,15 @@ pub enum Command {
     /// Show what `run` would read, replace and leave out.
     #[command(long_about = plan::ABOUT)]
     Plan(Box<plan::PlanFlags>),
+    /// Show which days are done, stale or missing.
+    #[command(long_about = status::ABOUT)]
+    Status(Box<status::StatusFlags>),
     Verify(Box<verify::VerifyCommand>),
     Convert(Box<convert::ConvertCommand>),
     Generate(generate::GenerateArgs),
     Demo(demo::DemoArgs),
+    Completions(shell::CompletionsArgs),
+    Man(shell::ManArgs),
 }
 
 /// The flag that names the config file; shared by every subcommand that settles settings.

@@ -16,6 +16,6 @@ pub struct PlanFlags {
     pub run: RunFlags,
 
     /// Print one JSON object instead of text.
-    #[arg(long)]
+    #[arg(long, help_heading = "General")]
     pub json: bool,
 }

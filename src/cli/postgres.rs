@@ -33,6 +33,20 @@ pub struct PostgresFlags {
     #[arg(long, value_name = "FILE", value_parser = text())]
     pub db_sslrootcert: Option<String>,
 
+    /// The name that the server shows for the connections of this program [default: ocp-rollup];
+    /// also `PGAPPNAME`.
+    #[arg(long, value_name = "NAME", value_parser = text())]
+    pub db_application_name: Option<String>,
+
+    /// The most that one statement may take, or `off` [default: as the server says].
+    #[arg(long, value_name = "TIME", value_parser = text())]
+    pub db_statement_timeout: Option<String>,
+
+    /// The most that a statement may wait for a table or row, or `off` [default: as the server
+    /// says].
+    #[arg(long, value_name = "TIME", value_parser = text())]
+    pub db_lock_timeout: Option<String>,
+
     /// Schema of the tenant, e.g. `org1234567` [default: the value of --org-id].
     #[arg(long, value_name = "SCHEMA", value_parser = text())]
     pub schema: Option<String>,
@@ -47,6 +61,9 @@ impl Flags for PostgresFlags {
             "db-user" => self.db_user.clone(),
             "db-sslmode" => self.db_sslmode.clone(),
             "db-sslrootcert" => self.db_sslrootcert.clone(),
+            "db-application-name" => self.db_application_name.clone(),
+            "db-statement-timeout" => self.db_statement_timeout.clone(),
+            "db-lock-timeout" => self.db_lock_timeout.clone(),
             "schema" => self.schema.clone(),
             _ => None,
         }

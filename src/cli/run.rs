@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::logging::LoggingFlags;
+use super::observe::ObserveFlags;
 use super::postgres::PostgresFlags;
 use super::{ConfigFlag, Flags, text};
 
@@ -68,6 +69,13 @@ pub struct RunFlags {
           help_heading = "What to roll up")]
     pub allow_empty: Option<String>,
 
+    /// Leave out days whose input has not changed since their rows were written, by the ledger;
+    /// after a crash the same command goes on where it stopped. `ocp-rollup status` shows which.
+    #[arg(long, value_name = "on|off", num_args = 0..=1, require_equals = true,
+          default_missing_value = "on", value_parser = ["on", "off"],
+          help_heading = "What to roll up")]
+    pub incremental: Option<String>,
+
     /// Local folder or `s3://bucket[/prefix]` that holds `data/`.
     #[arg(long, value_name = "URI", value_parser = text(), help_heading = "Input")]
     pub source: Option<String>,
@@ -121,6 +129,20 @@ pub struct RunFlags {
     #[arg(long, value_name = "postgres|csv:FILE|parquet:PATH", value_parser = text(),
           help_heading = "Output")]
     pub sink: Option<String>,
+
+    /// Keep beside the rows what each day was made of, in the table `ocp_rollup_ledger` of the
+    /// tenant's schema; off where such a table may not be [default: on].
+    #[arg(long, value_name = "on|off", value_parser = ["on", "off"], help_heading = "Output")]
+    pub ledger: Option<String>,
+
+    /// How long a day waits while another writer has it [default: 10min].
+    #[arg(long, value_name = "TIME", value_parser = text(), help_heading = "Output")]
+    pub db_lock_wait: Option<String>,
+
+    /// A day that fails in passing (deadlock, serialization failure, lost connection) is tried
+    /// again for this long, or `off` [default: 3min].
+    #[arg(long, value_name = "TIME", value_parser = text(), help_heading = "Output")]
+    pub db_retry_for: Option<String>,
 
     /// What several label objects or category patterns for one name on one day do: multiply the
     /// sums as Koku does, or collapse to the latest object [default: koku].
@@ -186,6 +208,9 @@ pub struct RunFlags {
     pub postgres: PostgresFlags,
 
     #[command(flatten)]
+    pub observe: ObserveFlags,
+
+    #[command(flatten)]
     pub logging: LoggingFlags,
 }
 
@@ -201,6 +226,10 @@ impl Flags for RunFlags {
             "cluster-alias" => self.cluster_alias.clone(),
             "report-period-id" => self.report_period_id.clone(),
             "allow-empty" => self.allow_empty.clone(),
+            "incremental" => self.incremental.clone(),
+            "ledger" => self.ledger.clone(),
+            "db-lock-wait" => self.db_lock_wait.clone(),
+            "db-retry-for" => self.db_retry_for.clone(),
             "source" => self.source.clone(),
             "layout" => self.layout.clone(),
             "org-id" => self.org_id.clone(),
@@ -224,7 +253,9 @@ impl Flags for RunFlags {
             "streaming" => self.streaming.clone(),
             "categorical" => self.categorical.clone(),
             "column-filtering" => self.column_filtering.clone(),
-            _ => self.postgres.value(name).or_else(|| self.logging.value(name)),
+            _ => (self.postgres.value(name))
+                .or_else(|| self.observe.value(name))
+                .or_else(|| self.logging.value(name)),
         }
     }
 }
@@ -263,12 +294,12 @@ mod tests {
                 "pod-source" => "daily",
                 "fan-out" => "collapse",
                 "null-rules" => "trino",
-                "log-format" => "json",
+                "log-format" | "progress" => "json",
                 "db-sslmode" => "verify-ca",
                 "s3-addressing" => "virtual",
                 "bulk" => "on",
                 "allow-empty" | "strict-duplicates" | "streaming" | "categorical"
-                | "column-filtering" => "off",
+                | "column-filtering" | "incremental" | "ledger" => "off",
                 _ => "some text",
             };
             let flags = run(&[&format!("--{name}={given}")]);

@@ -10,18 +10,16 @@ use super::postgres::PostgresFlags;
 use super::{ConfigFlag, Flags};
 use crate::verify::{Filter, Options, Table};
 
-/// Compare two sets of summary rows: the PostgreSQL table, CSV and Parquet files.
-///
-/// Rows are compared as a multiset on the columns both sides have. Exit code: 0 equal, 1 different,
-/// 2 wrong flags, 3 a file cannot be read, 4 the database cannot be read.
+/// What to compare.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
+#[command(next_help_heading = "What to compare, and how")]
 pub struct VerifyArgs {
     /// `postgres`, `csv:FILE`, `parquet:FILE_OR_FOLDER`, or a path ending in .csv or .parquet
-    #[arg(value_parser = parse_table)]
+    #[arg(value_parser = parse_table, help_heading = None)]
     pub left: Table,
 
     /// The other side, in the same form
-    #[arg(value_parser = parse_table)]
+    #[arg(value_parser = parse_table, help_heading = None)]
     pub right: Table,
 
     /// Compare only rows from this day on (YYYY-MM-DD, UTC)
@@ -49,7 +47,10 @@ pub struct VerifyArgs {
     pub json: bool,
 }
 
-/// `verify` with what it shares with other subcommands.
+/// Compare two sets of summary rows: the PostgreSQL table, CSV and Parquet files.
+///
+/// Rows are compared as a multiset on the columns both sides have. Exit code: 0 equal, 1 different,
+/// 2 wrong flags, 3 a file cannot be read, 4 the database cannot be read.
 #[derive(Debug, Clone, clap::Args)]
 pub struct VerifyCommand {
     #[command(flatten)]

@@ -5,15 +5,16 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::json;
 
 use super::signals::Signals;
-use super::{exit, logging, run};
+use super::{exit, logging, output, run};
 use crate::cli::demo::{DemoArgs, GivenFlags};
 use crate::demo::checks::{self, Check};
+use crate::demo::output as read_back;
 use crate::demo::shell::{command, quoted};
-use crate::demo::{DemoError, cluster, input, output, tables};
+use crate::demo::{DemoError, cluster, input, tables};
 use crate::generate::{self, Plan};
 use crate::report::summary::Summary;
 use crate::settings::{self, LogFormat, Logging, load};
@@ -38,13 +39,13 @@ pub fn run(_: DemoArgs) -> Result<u8> {
     let program = std::env::args_os()
         .next()
         .map_or_else(|| "ocp-rollup".to_owned(), |name| name.to_string_lossy().into_owned());
-    let mut out = io::stdout().lock();
 
     let started = Instant::now();
     let made = generate::run(&plan)?;
-    said(show_input(&plan, &made, started.elapsed(), &mut out))?;
+    let time = started.elapsed();
+    output::write(|out| show_input(&plan, &made, time, out))?;
     let line = command(&program, "run", &flags, "    ");
-    said(writeln!(out, "\nROLL-UP, as this does\n  {line}\n"))?;
+    output::print(format_args!("\nROLL-UP, as this does\n  {line}\n\n"))?;
 
     let started = Instant::now();
     let store = run::open_store(&settled.settings, &signals)?;
@@ -52,38 +53,31 @@ pub fn run(_: DemoArgs) -> Result<u8> {
     let outcome = rolled.outcome.as_ref();
     let report =
         Summary::new(&settled.settings, &rolled.plan, outcome, store.traffic(), started.elapsed());
-    for line in report.to_string().lines() {
-        said(writeln!(out, "  {line}"))?;
-    }
+    let report = report.to_string();
+    output::write(|out| report.lines().try_for_each(|line| writeln!(out, "  {line}")))?;
     write_config(&plan)?;
     // From here on there is something to look at, whatever the checks say.
     let kept = folder.keep();
 
-    let summary = output::sums(&summary_file)?;
-    said(show(&summary, &mut out))?;
+    let summary = read_back::sums(&summary_file)?;
+    output::write(|out| show(&summary, out))?;
     let files = cluster::pod_files(&plan)?;
     let (from, to) = cluster::range(&plan);
     let expected = input::sums(files.iter().map(AsRef::as_ref))?;
     let checks = checks::all(&summary, &expected, from, to);
-    said(show_checks(&checks, &mut out))?;
+    output::write(|out| show_checks(&checks, out))?;
     let failed = checks.iter().filter(|check| check.fault.is_some()).count();
     if failed > 0 {
-        said(out.flush())?;
-        eprintln!(
-            "error: {failed} of {} checks failed: the numbers above are wrong and this program \
+        output::error(format_args!(
+            "{failed} of {} checks failed: the numbers above are wrong and this program \
              must not be billed from; input and output are in {}",
             checks.len(),
             kept.display()
-        );
+        ));
         return Ok(exit::DIFFERENT);
     }
-    said(show_next(&program, &kept, &mut out))?;
-    said(out.flush())?;
+    output::write(|out| show_next(&program, &kept, out))?;
     Ok(exit::DONE)
-}
-
-fn said(result: io::Result<()>) -> Result<()> {
-    result.context("cannot write to standard output")
 }
 
 fn show_input(
@@ -112,7 +106,7 @@ fn show_input(
     )
 }
 
-fn show(summary: &output::Summary, out: &mut impl Write) -> io::Result<()> {
+fn show(summary: &read_back::Summary, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\nRESULT, read back from {SUMMARY}: {} rows", summary.rows)?;
     for resource in [tables::CPU, tables::MEMORY] {
         tables::namespaces_head(resource, out)?;

@@ -1,13 +1,17 @@
 //! Exit codes.
 
 use super::output::OutputError;
+use super::shell::ManError;
 use crate::demo::DemoError;
 use crate::generate::GenerateError;
+use crate::ledger::LedgerError;
 use crate::lookups::LookupsError;
 use crate::lookups::periods::PeriodError;
 use crate::memory::shares::TooSmall;
 use crate::pipeline::RunError;
 use crate::plan::PlanError;
+use crate::report::metrics::MetricsError;
+use crate::report::run::ReportError;
 use crate::settings::SettingsError;
 use crate::sink::SinkError;
 use crate::store::StoreError;
@@ -46,6 +50,15 @@ pub fn code(error: &anyhow::Error) -> u8 {
         if cause.is::<SettingsError>() {
             return USAGE;
         }
+        if let Some(error) = cause.downcast_ref::<MetricsError>() {
+            return if matches!(error, MetricsError::File(_)) { OUTPUT } else { USAGE };
+        }
+        if cause.is::<ReportError>() {
+            return OUTPUT;
+        }
+        if let Some(error) = cause.downcast_ref::<ManError>() {
+            return if matches!(error, ManError::NoCommand { .. }) { USAGE } else { OUTPUT };
+        }
         if cause.is::<PlanError>() {
             return INPUT;
         }
@@ -71,7 +84,7 @@ pub fn code(error: &anyhow::Error) -> u8 {
         if let Some(DemoError::Folder { .. } | DemoError::Write { .. }) = cause.downcast_ref() {
             return OUTPUT;
         }
-        if cause.is::<crate::database::DatabaseError>() {
+        if cause.is::<crate::database::DatabaseError>() || cause.is::<LedgerError>() {
             return OUTPUT;
         }
     }

@@ -1,5 +1,7 @@
 //! `plan`: what `run` would do.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 
 use super::signals::Signals;
@@ -7,6 +9,7 @@ use super::{exit, logging, output, run};
 use crate::cli::plan::PlanFlags;
 use crate::memory::watch;
 use crate::plan::discover::{self, MonthMeta};
+use crate::report::identity::Identity;
 use crate::report::plan::{PlanReport, Work};
 use crate::settings::{self, load};
 
@@ -14,7 +17,7 @@ pub fn run(flags: &PlanFlags) -> Result<u8> {
     let config = load::config(&flags.run.config)?;
     let settled = settings::settle(&flags.run, &load::env, config.as_ref(), load::today())?;
     let settings = &settled.settings;
-    logging::start(&settings.logging);
+    logging::start_run(&settings.logging, Identity::of(settings), &Arc::default());
     settled.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let signals = Signals::listen()?;
     let store = run::open_store(settings, &signals)?;

@@ -9,20 +9,26 @@ use postgres::Client;
 use uuid::Uuid;
 
 use super::signals::{Hurry, Signals};
-use super::{exit, logging, output};
+use super::{exit, ledger, logging, output};
 use crate::cli::run::RunFlags;
 use crate::database::{self, DatabaseError};
 use crate::decode::row_group::Reading;
-use crate::lookups::{self, periods};
+use crate::ledger::Recorder;
+use crate::lookups::{self, Lookups, periods};
 use crate::memory::limit::Cgroup;
 use crate::memory::shares::{Budget, Shares, TooSmall};
 use crate::memory::watch::{self, Watch};
 use crate::memory::{limit, usage};
 use crate::pipeline::{self, Job, Outcome};
 use crate::plan::{Plan, PlanError, chunks, discover};
+use crate::report;
+use crate::report::ending::{Ending, State};
+use crate::report::identity::Identity;
+use crate::report::monitor::Monitor;
 use crate::report::summary::{self, Summary};
 use crate::settings::{self, ChunkSize, LookupsFrom, Month, Settings, SinkTo, load};
 use crate::sink::csv::CsvSink;
+use crate::sink::observed::ObservedSink;
 use crate::sink::parquet::ParquetSink;
 use crate::sink::postgres::{
     Connections, DayOfRun, MonthOfRun, PostgresError, PostgresSink, Writing,
@@ -32,23 +38,51 @@ use crate::spill::spiller::Spiller;
 use crate::store::{Store, StoreError};
 use crate::summary::finish::Tenant;
 use crate::summary::row::DayMeta;
+use crate::telemetry::{Figure, Planned, Telemetry};
 
 pub fn run(flags: &RunFlags) -> Result<u8> {
     let config = load::config(&flags.config)?;
     let settled = settings::settle(flags, &load::env, config.as_ref(), load::today())?;
-    logging::start(&settled.settings.logging);
-    settled.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let mut settings = settled.settings;
     settings.performance.force_spill = flags.force_spill;
+    let telemetry = Arc::new(Telemetry::new(settings.observe.report.is_some()));
+    logging::start_run(&settings.logging, Identity::of(&settings), &telemetry);
+    settled.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    tracing::info!("settled settings: {}", report::settings::line(&settings));
     let signals = Signals::listen()?;
+    let monitor = Monitor::start(&settings, &telemetry)?;
     let started = Instant::now();
-    let store = open_store(&settings, &signals)?;
-    let rolled = once_more_if_moved(|| roll_up(&settings, &store, &signals))?;
-    let RolledUp { plan, outcome } = &rolled;
-    let traffic = store.traffic();
+    let done = open_store(&settings, &signals).and_then(|store| {
+        telemetry.watch_store(&store);
+        let rolled =
+            once_more_if_moved(|| roll_up_watched(&settings, &store, &signals, &telemetry))?;
+        Ok((store, rolled))
+    });
     let time = started.elapsed();
-    output::print(Summary::new(&settings, plan, outcome.as_ref(), traffic, time))?;
+    let watched = monitor.end(&settings, &ending(&done));
+    let (store, RolledUp { plan, outcome }) = match (done, &watched) {
+        (Err(failure), Err(error)) => {
+            tracing::error!("{error:#}");
+            return Err(failure);
+        }
+        (done, _) => done?,
+    };
+    output::print(Summary::new(&settings, &plan, outcome.as_ref(), store.traffic(), time))?;
+    watched?;
     Ok(exit::DONE)
+}
+
+/// How a run ended, for who watches it.
+fn ending(done: &Result<(Store, RolledUp)>) -> Ending {
+    let (exit_code, state, error) = match done {
+        Ok((_, rolled)) if rolled.outcome.is_none() => (exit::DONE, State::NothingToDo, None),
+        Ok(_) => (exit::DONE, State::Done, None),
+        Err(error) => match exit::code(error) {
+            exit::INTERRUPTED => (exit::INTERRUPTED, State::Interrupted, Some(error)),
+            code => (code, State::Failed, Some(error)),
+        },
+    };
+    Ending { exit_code, state, error: error.map(|error| format!("{error:#}")) }
 }
 
 /// The store of the settled source.
@@ -77,32 +111,43 @@ pub struct RolledUp {
 
 /// Does the job that the settings describe.
 pub fn roll_up(settings: &Settings, store: &Store, signals: &Signals) -> Result<RolledUp> {
-    let span = tracing::info_span!(
-        "run",
-        schema = %settings.postgres.schema,
-        provider_uuid = %provider_list(settings),
-        from = %settings.from,
-        to = %settings.to,
-    );
-    let _entered = span.enter();
+    roll_up_watched(settings, store, signals, &Arc::default())
+}
+
+/// The same, with its figures in `telemetry`.
+pub fn roll_up_watched(
+    settings: &Settings,
+    store: &Store,
+    signals: &Signals,
+    telemetry: &Arc<Telemetry>,
+) -> Result<RolledUp> {
+    telemetry.start_over();
     let needs_database =
         settings.sink == SinkTo::Postgres || settings.lookups == LookupsFrom::Postgres;
-    let mut client = needs_database.then(|| database::connect(&settings.postgres)).transpose()?;
-    let tenant = tenant(settings, &mut client)?;
-    let periods = periods::settle(settings, client.as_mut())?;
+    let (mut client, lookups, periods) = telemetry.timed(Figure::LookupTime, || {
+        let connect = || database::connect(&settings.postgres);
+        let mut client = needs_database.then(connect).transpose()?;
+        let lookups = lookups(settings, &mut client)?;
+        let periods = periods::settle(settings, client.as_mut())?;
+        anyhow::Ok((client, lookups, periods))
+    })?;
+    let tenant = Tenant::new(&lookups, settings.aggregation)?;
 
     let cgroup = watch::own_cgroup();
     let budget = budget(settings, cgroup.as_ref());
     tracing::info!("{budget}");
+    telemetry.set(Figure::MemoryLimit, budget.limit.bytes);
+    telemetry.set(Figure::MemoryBudget, budget.bytes);
     let threads = threads(settings);
     let pool = pool(threads)?;
-    let plan = pool.install(|| {
-        discover::plan(settings, store, &|provider, month| {
-            periods.get(&(provider, month)).cloned().unwrap_or_default()
-        })
-    })?;
+    let meta = |provider, month| periods.get(&(provider, month)).cloned().unwrap_or_default();
+    let mut plan = telemetry
+        .timed(Figure::PlanTime, || pool.install(|| discover::plan(settings, store, &meta)))?;
     periods::require(&plan.units)?;
     summary::warn_of_plan(&plan);
+    let recorder = ledger::begin(settings, client.as_mut(), &lookups, &mut plan)?;
+    drop(lookups);
+    telemetry.set_planned(|at| Planned::new(&plan, at));
     if plan.units.is_empty() {
         return Ok(RolledUp { plan, outcome: None });
     }
@@ -117,7 +162,8 @@ pub fn roll_up(settings: &Settings, store: &Store, signals: &Signals) -> Result<
     let performance = &settings.performance;
     let spiller = Spiller::new(performance.spill_dir.clone(), performance.force_spill);
     let writers = connections(settings, &budget, threads);
-    let sink = open_sink(settings, client, &plan, writers, signals)?;
+    let sink = open_sink(settings, client, &plan, writers, recorder, signals)?;
+    let sink = ObservedSink::new(sink, telemetry.clone());
     let job = Job {
         plan: &plan,
         store,
@@ -133,17 +179,19 @@ pub fn roll_up(settings: &Settings, store: &Store, signals: &Signals) -> Result<
         shares,
         watch: &Watch::new(cgroup),
         spiller: &spiller,
+        telemetry,
         pool: &pool,
         cancelled: signals.cancelled(),
         seed: Uuid::new_v4().as_u64_pair().0,
     };
-    let outcome = pipeline::run(&job, sink)?;
+    let outcome = pipeline::run(&job, Box::new(sink))?;
     summary::warn_of_outcome(&outcome);
     Ok(RolledUp { plan, outcome: Some(outcome) })
 }
 
-fn tenant(settings: &Settings, client: &mut Option<Client>) -> Result<Tenant> {
-    let lookups = match &settings.lookups {
+/// Loads the lookups, over `client` or a new connection if they are in the database.
+pub fn lookups(settings: &Settings, client: &mut Option<Client>) -> Result<Lookups> {
+    Ok(match &settings.lookups {
         LookupsFrom::Directory(folder) => lookups::csv::load(folder)?,
         LookupsFrom::Postgres => {
             let mut connected = connected(client.take(), settings)?;
@@ -151,8 +199,7 @@ fn tenant(settings: &Settings, client: &mut Option<Client>) -> Result<Tenant> {
             *client = Some(connected);
             lookups
         }
-    };
-    Ok(Tenant::new(&lookups, settings.aggregation)?)
+    })
 }
 
 /// Frees a run that was interrupted from waiting for PostgreSQL.
@@ -190,6 +237,7 @@ fn open_sink(
     client: Option<Client>,
     plan: &Plan,
     writers: usize,
+    recorder: Option<Recorder>,
     signals: &Signals,
 ) -> Result<Box<dyn Sink>, SinkError> {
     Ok(match &settings.sink {
@@ -211,6 +259,7 @@ fn open_sink(
                 copy_buffer: settings.loading.copy_buffer,
                 bulk: settings.loading.bulk,
                 months: months(plan),
+                recorder,
                 interrupted: signals.cancelled().clone(),
             };
             Box::new(PostgresSink::open_with(writing, &settings.postgres.schema)?)
@@ -218,9 +267,10 @@ fn open_sink(
     })
 }
 
-/// The connection there is, else a new one.
+/// The connection there is, if it is still one, else a new one.
 fn connected(client: Option<Client>, settings: &Settings) -> Result<Client, DatabaseError> {
-    client.map_or_else(|| database::connect(&settings.postgres), Ok)
+    let alive = client.filter(|client| !client.is_closed());
+    alive.map_or_else(|| database::connect(&settings.postgres), Ok)
 }
 
 /// The memory that a run may use; `cgroup` is this process's own.
@@ -295,9 +345,4 @@ fn connections(settings: &Settings, budget: &Budget, threads: usize) -> usize {
 /// What affinity and the cgroup's quota allow.
 fn available_threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
-fn provider_list(settings: &Settings) -> String {
-    let all: Vec<String> = settings.provider_uuids.iter().map(Uuid::to_string).collect();
-    all.join(",")
 }

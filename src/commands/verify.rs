@@ -1,10 +1,8 @@
 //! `verify`.
 
-use std::io::{BufWriter, Write};
+use anyhow::Result;
 
-use anyhow::{Context, Result};
-
-use super::{exit, logging};
+use super::{exit, logging, output};
 use crate::cli::verify::VerifyCommand;
 use crate::settings::{self, load};
 use crate::verify::{self, Database, LoadError, Rows, Table};
@@ -14,7 +12,7 @@ pub fn run(command: &VerifyCommand) -> Result<u8> {
     let filter = match args.filter() {
         Ok(filter) => filter,
         Err(message) => {
-            eprintln!("error: {message}");
+            output::error(message);
             return Ok(exit::USAGE);
         }
     };
@@ -40,15 +38,12 @@ pub fn run(command: &VerifyCommand) -> Result<u8> {
         (Ok(left), Ok(right)) => (left, right),
         (Err(error), _) | (_, Err(error)) => {
             let code = if error.is_database() { exit::OUTPUT } else { exit::INPUT };
-            eprintln!("error: {:#}", anyhow::Error::new(error));
+            output::error(format_args!("{:#}", anyhow::Error::new(error)));
             return Ok(code);
         }
     };
     let report = verify::compare(&left, &right, &args.options());
-    let mut out = BufWriter::new(std::io::stdout().lock());
     let render = if args.json { verify::render::json } else { verify::render::text };
-    render(&report, &mut out)
-        .and_then(|()| out.flush())
-        .context("cannot write the report to standard output")?;
+    output::write(|out| render(&report, out))?;
     Ok(if report.is_equal() { exit::DONE } else { exit::DIFFERENT })
 }

@@ -2,9 +2,13 @@
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use chrono::NaiveDate;
 use postgres::error::SqlState;
+use uuid::Uuid;
 
+use super::Passing;
 use crate::settings::{Postgres, SslMode};
 
 /// What lies beneath a [`DatabaseError`].
@@ -83,9 +87,26 @@ pub enum DatabaseError {
     NoSuchTable { step: String, source: Cause },
     #[error(
         "PostgreSQL cancelled {step}: a statement timeout ran out or an administrator ended it; \
-         raise statement_timeout for this user if that was it, and run again"
+         raise --db-statement-timeout (or that of this user in the server) if that was it, and run \
+         again"
     )]
     Cancelled { step: String, source: Cause },
+    #[error(
+        "waited {} s for another writer of {date} of source {source_uuid}, which still has it \
+         ({holders}): let it finish, end it with pg_terminate_backend(pid), or wait longer with \
+         --db-lock-wait",
+        waited.as_secs_f64()
+    )]
+    Locked { source_uuid: Uuid, date: NaiveDate, waited: Duration, holders: String },
+    #[error("PostgreSQL broke a deadlock by refusing {step}: run again")]
+    Deadlock { step: String, source: Cause },
+    #[error("PostgreSQL cannot serialize {step} with what others wrote: run again")]
+    Serialization { step: String, source: Cause },
+    #[error(
+        "a lock for {step} was not free within lock_timeout: see pg_locks for who has it, or raise \
+         --db-lock-timeout"
+    )]
+    LockTimeout { step: String, source: Cause },
     #[error("PostgreSQL refused {step}")]
     Query { step: String, source: Cause },
 }
@@ -151,12 +172,38 @@ impl DatabaseError {
             Some(SqlState::ADMIN_SHUTDOWN | SqlState::CRASH_SHUTDOWN) => {
                 Self::ConnectionLost { step, source }
             }
+            Some(SqlState::T_R_DEADLOCK_DETECTED) => Self::Deadlock { step, source },
+            Some(SqlState::T_R_SERIALIZATION_FAILURE) => Self::Serialization { step, source },
+            Some(SqlState::LOCK_NOT_AVAILABLE) => Self::LockTimeout { step, source },
             Some(SqlState::QUERY_CANCELED) => Self::Cancelled { step, source },
             Some(SqlState::READ_ONLY_SQL_TRANSACTION) => Self::ReadOnly { step, source },
             Some(SqlState::INSUFFICIENT_PRIVILEGE) => Self::Privilege { step, source },
             Some(SqlState::UNDEFINED_TABLE) => Self::NoSuchTable { step, source },
             _ => Self::Query { step, source },
         }
+    }
+
+    /// Why the same may succeed when it is done again; `None` if it will fail again.
+    pub fn passing(&self) -> Option<Passing> {
+        match self {
+            Self::Deadlock { .. } => Some(Passing::Deadlock),
+            Self::Serialization { .. } => Some(Passing::SerializationFailure),
+            Self::ConnectionLost { .. } => Some(Passing::LostConnection),
+            _ => None,
+        }
+    }
+
+    /// Whether a server that answered before is away for now: it restarts, or the network is
+    /// down. A server that answers with a refusal is not.
+    pub fn is_absence(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Connect { .. }
+                | Self::ConnectionLost { .. }
+                | Self::TlsNotOffered { .. }
+                | Self::TlsFailed { .. }
+        )
     }
 }
 

@@ -5,20 +5,25 @@ use std::time::Duration;
 use postgres::config::SslMode as Negotiation;
 use postgres::{Client, Config};
 
-use crate::settings::{Postgres, SslMode};
+use crate::settings::{Postgres, Session, SslMode};
 
 mod cancel;
 mod error;
+pub(crate) mod lock;
+mod retry;
 mod tls;
 
 pub use cancel::Canceller;
 pub use error::{Cause, DatabaseError};
+pub use retry::{Backoff, Passing};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// A peer that vanished without a word is given up after about two minutes.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_RETRIES: u32 = 6;
+/// The same where something was sent to it that it does not acknowledge.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(120);
 
 /// Opens a connection and makes sure that the tenant schema is there.
 ///
@@ -32,11 +37,12 @@ pub fn connect(settings: &Postgres) -> Result<Client, DatabaseError> {
         .port(settings.port)
         .dbname(&settings.database)
         .user(&settings.user)
-        .application_name("ocp-rollup")
+        .application_name(&settings.session.application_name)
         .connect_timeout(CONNECT_TIMEOUT)
         .keepalives_idle(KEEPALIVE_IDLE)
         .keepalives_interval(KEEPALIVE_INTERVAL)
         .keepalives_retries(KEEPALIVE_RETRIES)
+        .tcp_user_timeout(UNACKNOWLEDGED)
         .ssl_mode(negotiation(settings))
         .notice_callback(|notice| tracing::debug!("PostgreSQL: {notice}"));
     if let Some(password) = &settings.password {
@@ -45,8 +51,31 @@ pub fn connect(settings: &Postgres) -> Result<Client, DatabaseError> {
     let mut client = config
         .connect(tls::connector(settings)?)
         .map_err(|source| DatabaseError::connecting(settings, source))?;
+    limit_statements(&mut client, &settings.session)?;
     require_schema(&mut client, &settings.schema)?;
     Ok(client)
+}
+
+/// By statements rather than at the start of the session, whose parameters poolers filter.
+fn limit_statements(client: &mut Client, session: &Session) -> Result<(), DatabaseError> {
+    let limits =
+        [("statement_timeout", session.statement_timeout), ("lock_timeout", session.lock_timeout)];
+    let set: String = limits
+        .into_iter()
+        .filter_map(|(name, time)| Some(format!("SET {name} TO {};", milliseconds(time?))))
+        .collect();
+    if set.is_empty() {
+        return Ok(());
+    }
+    client
+        .batch_execute(&set)
+        .map_err(|source| DatabaseError::querying("setting the timeouts of the session", source))
+}
+
+/// As PostgreSQL takes a time; what is above zero stays so, since zero is no limit.
+fn milliseconds(time: Duration) -> String {
+    let whole = time.as_millis();
+    if whole == 0 && !time.is_zero() { "1".to_owned() } else { whole.to_string() }
 }
 
 fn negotiation(settings: &Postgres) -> Negotiation {
@@ -84,6 +113,13 @@ pub fn qualify(schema: &str, relation: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_time_becomes_no_limit() {
+        assert_eq!(milliseconds(Duration::from_micros(1)), "1");
+        assert_eq!(milliseconds(Duration::from_secs(2)), "2000");
+        assert_eq!(milliseconds(Duration::ZERO), "0");
+    }
 
     #[test]
     fn an_identifier_cannot_leave_its_quotes() {

@@ -31,6 +31,7 @@ use crate::sink::Sink;
 use crate::spill::spiller::Spiller;
 use crate::store::Store;
 use crate::summary::finish::{FanOutCounts, Tenant};
+use crate::telemetry::{Figure, Telemetry};
 
 pub use error::RunError;
 use finish::{FinishedDay, Finisher};
@@ -55,6 +56,8 @@ pub struct Job<'a> {
     pub shares: Shares,
     pub watch: &'a Watch,
     pub spiller: &'a Spiller,
+    /// What the run is doing, for whoever looks.
+    pub telemetry: &'a Telemetry,
     /// Of as many threads as the shares say.
     pub pool: &'a rayon::ThreadPool,
     /// Set from outside to end the run early.
@@ -235,10 +238,15 @@ impl Shared<'_> {
                 if job.streaming { written + lanes + self.writers } else { usize::MAX };
             match schedule.next(rows, open_until) {
                 Next::Chunk(chunk) => {
+                    let bytes = chunk.completed_bytes(&job.plan.groups);
                     if !ahead.fetch(chunk, &stopped, &mut give)? {
                         break;
                     }
                     chunks += 1;
+                    job.telemetry.add(Figure::Chunks, 1);
+                    job.telemetry.add(Figure::BytesRead, bytes);
+                    job.telemetry.set(Figure::ChunkRows, rows as u64);
+                    job.telemetry.set_time(Figure::ReadTime, ahead.waited());
                     self.look_at_memory(controller, &permits);
                 }
                 // What is under way may be what the days wait for.
@@ -252,6 +260,7 @@ impl Shared<'_> {
         }
         let waiting = controller.waiting();
         ahead.give_all(&stopped, &mut |chunk| queue(chunk, waiting))?;
+        job.telemetry.set_time(Figure::ReadTime, ahead.waited());
         Ok(chunks)
     }
 
@@ -282,10 +291,14 @@ impl Shared<'_> {
         let started = Instant::now();
         if !self.is_stopped() {
             match self.add(&chunk) {
-                Ok(counts) => self.outcome(|outcome| {
-                    outcome.counts.add(counts);
-                    outcome.aggregate_time += started.elapsed();
-                }),
+                Ok(counts) => {
+                    self.job.telemetry.add_time(Figure::AggregateTime, started.elapsed());
+                    self.job.telemetry.add_counts(&counts);
+                    self.outcome(|outcome| {
+                        outcome.counts.add(counts);
+                        outcome.aggregate_time += started.elapsed();
+                    });
+                }
                 Err(error) => self.fail(error),
             }
         }
@@ -325,6 +338,10 @@ impl Shared<'_> {
         let state = self.states.take(unit);
         match self.finisher.finish(state, &self.job.plan.units[unit].meta) {
             Ok((day, counts)) => {
+                let telemetry = self.job.telemetry;
+                telemetry.add_time(Figure::FinishTime, started.elapsed());
+                telemetry.add_finished_day(counts.fan_out, counts.rows_without_node);
+                telemetry.set(Figure::SpilledBytes, self.job.spiller.written().0);
                 self.outcome(|outcome| {
                     outcome.rows_without_node += counts.rows_without_node;
                     outcome.groups += counts.groups;

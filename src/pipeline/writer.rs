@@ -8,10 +8,11 @@ use crossbeam_channel::Receiver;
 
 use super::error::RunError;
 use super::finish::FinishedDay;
+use crate::database::Passing;
+use crate::ledger::Rows;
 use crate::memory::heap::Heap;
 use crate::memory::permits::LOOK_UP;
 use crate::sink::Sink;
-use crate::summary::row::{RowBatch, RowKind};
 
 /// What went into the sink.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct Written {
     pub time: Duration,
     /// What the sinks have to say.
     pub remarks: Vec<String>,
+    /// How often a day was done again, by why.
+    pub redone: BTreeMap<Passing, u64>,
     /// Whether the sink has all days and was told so.
     pub finished: bool,
 }
@@ -132,36 +135,61 @@ fn write_days(
     writing: &Writing<'_>,
     written: &mut Written,
 ) -> Result<(), RunError> {
-    for day in days {
+    for mut day in days {
         if (writing.stopped)() {
             return Ok(());
         }
         let started = Instant::now();
-        match day {
-            FinishedDay::InMemory(rows, bytes) => {
-                sink.begin_day(&rows.day)?;
-                sink.write(&rows)?;
-                written.count(&rows);
-                drop(rows);
-                writing.heap.change(bytes, 0);
-            }
-            FinishedDay::OnDisk(mut runs) => {
-                sink.begin_day(runs.day())?;
-                while let Some(rows) = runs.next_batch()? {
-                    if (writing.stopped)() {
-                        return Ok(());
-                    }
-                    sink.write(&rows)?;
-                    written.count(&rows);
+        let rows = loop {
+            match put(sink, &mut day, writing.stopped) {
+                Ok(Some(rows)) => break rows,
+                Ok(None) => return Ok(()),
+                Err(RunError::Sink(failed)) => {
+                    *written.redone.entry(sink.recover(failed)?).or_default() += 1;
                 }
+                Err(error) => return Err(error),
             }
+        };
+        if let FinishedDay::InMemory(rows, bytes) = day {
+            drop(rows);
+            writing.heap.change(bytes, 0);
         }
-        sink.end_day()?;
+        written.count(rows);
         written.days += 1;
         written.time += started.elapsed();
         writing.progress.advance();
     }
     Ok(())
+}
+
+/// Puts a whole day into the sink, from its first row on, and counts its rows; `None` if `stopped`
+/// on the way.
+fn put(
+    sink: &mut dyn Sink,
+    day: &mut FinishedDay,
+    stopped: &dyn Fn() -> bool,
+) -> Result<Option<Rows>, RunError> {
+    let mut count = Rows::default();
+    match day {
+        FinishedDay::InMemory(rows, _) => {
+            sink.begin_day(&rows.day)?;
+            sink.write(rows)?;
+            count.count(rows);
+        }
+        FinishedDay::OnDisk(runs) => {
+            runs.rewind()?;
+            sink.begin_day(runs.day())?;
+            while let Some(rows) = runs.next_batch()? {
+                if stopped() {
+                    return Ok(None);
+                }
+                sink.write(&rows)?;
+                count.count(&rows);
+            }
+        }
+    }
+    sink.end_day()?;
+    Ok(Some(count))
 }
 
 impl Written {
@@ -171,15 +199,14 @@ impl Written {
         self.storage_rows += other.storage_rows;
         self.unallocated_rows += other.unallocated_rows;
         self.time += other.time;
+        for (why, times) in other.redone {
+            *self.redone.entry(why).or_default() += times;
+        }
     }
 
-    fn count(&mut self, rows: &RowBatch) {
-        for row in &rows.rows {
-            *match row.kind {
-                RowKind::Pod => &mut self.pod_rows,
-                RowKind::Storage => &mut self.storage_rows,
-                RowKind::Unallocated => &mut self.unallocated_rows,
-            } += 1;
-        }
+    fn count(&mut self, rows: Rows) {
+        self.pod_rows += rows.pod;
+        self.storage_rows += rows.storage;
+        self.unallocated_rows += rows.unallocated;
     }
 }

@@ -25,6 +25,12 @@ impl Chunk {
     pub fn rows(&self) -> usize {
         self.cuts.iter().map(|cut| cut.rows.len()).sum()
     }
+
+    /// Compressed bytes of the row groups that it is the last chunk of.
+    pub fn completed_bytes(&self, groups: &[PlannedGroup]) -> u64 {
+        let last = |cut: &&Cut| cut.rows.end >= groups[cut.group].group.rows;
+        self.cuts.iter().filter(last).map(|cut| groups[cut.group].group.bytes).sum()
+    }
 }
 
 /// What to read next.

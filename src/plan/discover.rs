@@ -85,6 +85,7 @@ pub fn plan(
         groups_pruned: 0,
         rows_pruned: 0,
         superseded,
+        unchanged: 0,
         missing_columns: missing_columns(&files),
     };
     for file in files {

@@ -47,11 +47,31 @@ pub struct Plan {
     pub rows_pruned: u64,
     /// Files of uploads that others of the same day supersede.
     pub superseded: Vec<Superseded>,
+    /// Days that were left out since they are done already.
+    pub unchanged: usize,
     /// Columns that some files lack, with how many do.
     pub missing_columns: Vec<(String, usize)>,
 }
 
 impl Plan {
+    /// Leaves out the units that are `done`, and the row groups that no other needs.
+    pub fn leave_out(&mut self, done: &[bool]) {
+        // For each unit, and the one beyond the last, how many before it stay.
+        let mut staying = Vec::with_capacity(done.len() + 1);
+        staying.push(0);
+        for (index, done) in done.iter().enumerate() {
+            staying.push(staying[index] + usize::from(!done));
+        }
+        self.groups.retain_mut(|group| {
+            let (first, end) = (staying[group.units.0], staying[group.units.1 + 1]);
+            group.units = (first, end.saturating_sub(1));
+            first < end
+        });
+        let mut done = done.iter();
+        self.units.retain(|_| done.next() != Some(&true));
+        self.unchanged += staying.len() - 1 - self.units.len();
+    }
+
     /// Days that row groups of several days keep in memory until those are read.
     pub fn units_held_open(&self) -> usize {
         let mut open = vec![false; self.units.len()];

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::reader::{FetchedChunk, PendingChunk, Reader};
 use crate::memory::permits::Permits;
@@ -19,6 +20,8 @@ pub struct ReadAhead<'p> {
     permits: Arc<Permits>,
     pending: VecDeque<PendingChunk>,
     most_pending: usize,
+    /// For bytes to come.
+    waited: Duration,
 }
 
 impl<'p> ReadAhead<'p> {
@@ -37,7 +40,13 @@ impl<'p> ReadAhead<'p> {
             Store::S3(_) => (in_flight, AHEAD),
         };
         let reader = Reader::new(plan, store, all_columns, most_bytes);
-        ReadAhead { reader, permits, pending: VecDeque::new(), most_pending }
+        ReadAhead {
+            reader,
+            permits,
+            pending: VecDeque::new(),
+            most_pending,
+            waited: Duration::ZERO,
+        }
     }
 
     /// Starts to fetch `chunk` once there is room for it, and gives away the earlier ones that need
@@ -68,6 +77,11 @@ impl<'p> ReadAhead<'p> {
         Ok(true)
     }
 
+    /// How long it has waited for bytes, so far.
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+
     /// Waits for the first chunk under way and gives it away; `false` if none is.
     ///
     /// # Errors
@@ -76,7 +90,10 @@ impl<'p> ReadAhead<'p> {
         let Some(pending) = self.pending.pop_front() else {
             return Ok(false);
         };
-        give(self.reader.finish(pending)?);
+        let started = Instant::now();
+        let chunk = self.reader.finish(pending);
+        self.waited += started.elapsed();
+        give(chunk?);
         Ok(true)
     }
 

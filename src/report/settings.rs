@@ -2,12 +2,20 @@
 
 use std::fmt::Display;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::settings::keys::{self, Key};
 use crate::settings::{
-    Addressing, BulkMode, ChunkSize, FanOut, Layout, LookupsFrom, NullRules, PodSource, S3, Secret,
-    Settings, SinkTo, SslMode,
+    Addressing, BulkMode, ChunkSize, FanOut, Layout, LookupsFrom, NullRules, PROGRESS_FORMS,
+    PodSource, S3, Secret, Settings, SinkTo, SslMode,
 };
+
+/// Those that have a value, in one line for the log.
+pub fn line(settings: &Settings) -> String {
+    let all = shown(settings).into_iter();
+    let given = all.filter(|(_, value)| !["", "none", "not given"].contains(&value.as_str()));
+    given.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
+}
 
 /// Keys and values in the order of the config file; only those that count for this run.
 pub fn shown(settings: &Settings) -> Vec<(&'static str, String)> {
@@ -53,6 +61,12 @@ pub fn shown(settings: &Settings) -> Vec<(&'static str, String)> {
         add(&keys::DB_SCHEMA, postgres.schema.clone());
         add(&keys::DB_SSLMODE, sslmode(postgres.sslmode).to_owned());
         add(&keys::DB_SSLROOTCERT, file(postgres.sslrootcert.as_deref()));
+        let session = &postgres.session;
+        add(&keys::DB_APPLICATION_NAME, session.application_name.clone());
+        add(&keys::DB_STATEMENT_TIMEOUT, timeout(session.statement_timeout));
+        add(&keys::DB_LOCK_TIMEOUT, timeout(session.lock_timeout));
+        add(&keys::DB_LOCK_WAIT, timeout(Some(session.lock_wait)));
+        add(&keys::DB_RETRY_FOR, timeout(Some(session.retry_for)));
         let loading = settings.loading;
         add(&keys::CONNECTIONS, or(loading.connections.as_ref(), "auto"));
         add(&keys::COPY_BUFFER, loading.copy_buffer.to_string());
@@ -100,12 +114,26 @@ pub fn shown(settings: &Settings) -> Vec<(&'static str, String)> {
     add(&keys::COLUMN_FILTERING, switch(performance.column_filtering));
     add(&keys::MAX_WORKERS, or(performance.threads.as_ref(), "auto"));
     add(&keys::MEMORY_LIMIT, or(performance.memory_limit.as_ref(), "auto"));
+    add(&keys::SPILL_DIR, performance.spill_dir.display().to_string());
     add(&keys::ALLOW_EMPTY, switch(settings.allow_empty));
+    add(&keys::INCREMENTAL, switch(settings.incremental));
+    add(&keys::LEDGER, switch(settings.ledger));
+    let observe = &settings.observe;
+    let form = PROGRESS_FORMS.iter().find(|(_, form)| *form == observe.progress);
+    add(&keys::PROGRESS, form.map_or("auto", |(word, _)| word).to_owned());
+    add(&keys::PROGRESS_INTERVAL, format!("{}s", observe.interval.as_secs_f64()));
+    add(
+        &keys::METRICS_FILE,
+        or(observe.metrics_file.as_deref().map(Path::display).as_ref(), "none"),
+    );
+    add(&keys::METRICS_LISTEN, or(observe.metrics_listen.as_ref(), "none"));
+    add(&keys::REPORT, or(observe.report.as_deref().map(Path::display).as_ref(), "none"));
     shown
 }
 
 fn add_s3(s3: &S3, add: &mut impl FnMut(&Key, String)) {
-    add(&keys::S3_ENDPOINT, or(s3.endpoint.as_ref(), "AWS"));
+    let endpoint = s3.endpoint.as_deref().map(without_user);
+    add(&keys::S3_ENDPOINT, or(endpoint.as_ref(), "AWS"));
     add(&keys::S3_ACCESS_KEY, secret(s3.access_key.as_ref()));
     add(&keys::S3_SECRET_KEY, secret(s3.secret_key.as_ref()));
     add(&keys::S3_SESSION_TOKEN, secret(s3.session_token.as_ref()));
@@ -124,10 +152,29 @@ fn add_s3(s3: &S3, add: &mut impl FnMut(&Key, String)) {
     add(&keys::S3_RETRY_FOR, format!("{}s", s3.retry_for.as_secs_f64()));
 }
 
+/// A URL without user and password, should someone have put them there.
+fn without_user(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let end = rest.find('/').unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        None => url.to_owned(),
+        Some(at) if scheme.is_empty() => format!("***{}", &rest[at..]),
+        Some(at) => format!("{scheme}://***{}", &rest[at..]),
+    }
+}
+
 fn templates(layout: &Layout) -> String {
     match &layout.daily {
         Some(daily) => format!("{} and {}", layout.hourly.pod_usage, daily.pod_usage),
         None => layout.hourly.pod_usage.clone(),
+    }
+}
+
+fn timeout(time: Option<Duration>) -> String {
+    match time {
+        None => "as the server says".to_owned(),
+        Some(Duration::ZERO) => "off".to_owned(),
+        Some(time) => format!("{}s", time.as_secs_f64()),
     }
 }
 
@@ -154,5 +201,22 @@ fn sslmode(mode: SslMode) -> &'static str {
         SslMode::Require => "require",
         SslMode::VerifyCa => "verify-ca",
         SslMode::VerifyFull => "verify-full",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_stands_in_a_url_is_not_shown() {
+        for (url, shown) in [
+            ("https://minio:9000/x@y", "https://minio:9000/x@y"),
+            ("https://key:secret@minio:9000/x", "https://***@minio:9000/x"),
+            ("key:se@cret@minio", "***@minio"),
+            ("minio:9000", "minio:9000"),
+        ] {
+            assert_eq!(without_user(url), shown);
+        }
     }
 }

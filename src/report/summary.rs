@@ -114,6 +114,9 @@ impl fmt::Display for Summary<'_> {
                 }
             )?;
         }
+        if self.plan.unchanged > 0 {
+            writeln!(f, "unchanged {} days, left as they are", self.plan.unchanged)?;
+        }
         if let Some(outcome) = self.outcome {
             let counts = &outcome.counts;
             writeln!(
@@ -172,6 +175,11 @@ impl fmt::Display for Summary<'_> {
             )?;
             for remark in &written.remarks {
                 writeln!(f, "loaded    {remark}")?;
+            }
+            let redone: Vec<String> =
+                written.redone.iter().map(|(why, times)| format!("{times} × {why}")).collect();
+            if !redone.is_empty() {
+                writeln!(f, "redone    days after {}", redone.join(", "))?;
             }
         }
         if let Some(traffic) = self.traffic {

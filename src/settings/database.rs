@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::error::SettingsError;
 use super::keys::{self, Key};
 use super::sources::Sources;
-use super::values::{choice, identifier, port};
-use super::{Postgres, Secret, SslMode};
+use super::values::{choice, duration, identifier, port, time_or_off};
+use super::{Postgres, Secret, Session, SslMode};
 
 /// How to reach PostgreSQL. Without a schema the org id is taken for it.
 ///
@@ -26,6 +26,22 @@ pub(crate) fn settle(sources: &mut Sources<'_>, used: bool) -> Result<Postgres, 
     let password = text(read(&keys::DB_PASSWORD)?).map(Secret);
     let sslmode = read(&keys::DB_SSLMODE)?.map(|raw| choice(&raw, MODES)).transpose()?;
     let sslrootcert = text(read(&keys::DB_SSLROOTCERT)?).map(PathBuf::from);
+    let usual = Session::default();
+    let session = Session {
+        application_name: text(read(&keys::DB_APPLICATION_NAME)?).unwrap_or(usual.application_name),
+        statement_timeout: read(&keys::DB_STATEMENT_TIMEOUT)?
+            .map(|raw| time_or_off(&raw))
+            .transpose()?,
+        lock_timeout: read(&keys::DB_LOCK_TIMEOUT)?.map(|raw| time_or_off(&raw)).transpose()?,
+        lock_wait: read(&keys::DB_LOCK_WAIT)?
+            .map(|raw| duration(&raw))
+            .transpose()?
+            .unwrap_or(usual.lock_wait),
+        retry_for: read(&keys::DB_RETRY_FOR)?
+            .map(|raw| time_or_off(&raw))
+            .transpose()?
+            .unwrap_or(usual.retry_for),
+    };
     let named = match read(&keys::DB_SCHEMA)? {
         Some(raw) => Some(raw),
         None => read(&keys::ORG_ID)?,
@@ -50,6 +66,7 @@ pub(crate) fn settle(sources: &mut Sources<'_>, used: bool) -> Result<Postgres, 
         schema,
         sslmode: sslmode.unwrap_or(SslMode::Prefer),
         sslrootcert,
+        session,
     })
 }
 

@@ -73,6 +73,18 @@ pub enum SettingsError {
     )]
     OneForManySources { origin: String, what: &'static str, providers: usize },
 
+    #[error(
+        "{origin} asks to leave out days whose input has not changed, which a ledger in PostgreSQL \
+         tells, but {lacks}, or leave this out"
+    )]
+    NoLedger { origin: String, lacks: &'static str },
+
+    #[error(
+        "the ledger, which says which days are done, is kept in PostgreSQL: ask with the sink \
+         `postgres`"
+    )]
+    NoStatus,
+
     #[error("{origin} is `{template}`: {fault}")]
     Template { origin: String, template: String, fault: String },
 

@@ -112,6 +112,12 @@ keys! {
     DB_SCHEMA = "postgresql.schema", Some("schema"), ["POSTGRES_SCHEMA"], Text;
     DB_SSLMODE = "postgresql.sslmode", Some("db-sslmode"), ["PGSSLMODE"], Text;
     DB_SSLROOTCERT = "postgresql.sslrootcert", Some("db-sslrootcert"), ["PGSSLROOTCERT"], Text;
+    DB_APPLICATION_NAME = "postgresql.application_name", Some("db-application-name"),
+        ["PGAPPNAME"], Text;
+    DB_STATEMENT_TIMEOUT = "postgresql.statement_timeout", Some("db-statement-timeout"), [], Text;
+    DB_LOCK_TIMEOUT = "postgresql.lock_timeout", Some("db-lock-timeout"), [], Text;
+    DB_LOCK_WAIT = "postgresql.lock_wait", Some("db-lock-wait"), [], Text;
+    DB_RETRY_FOR = "postgresql.retry_for", Some("db-retry-for"), [], Text;
     CONNECTIONS = "postgresql.connections", Some("connections"), [], Text;
     COPY_BUFFER = "postgresql.copy_buffer", Some("copy-buffer"), [], Text;
     BULK = "postgresql.bulk", Some("bulk"), [], Text;
@@ -130,8 +136,16 @@ keys! {
     MAX_MEMORY_GB = "performance.max_memory_gb", None, [], Number;
 
     ALLOW_EMPTY = "run.allow_empty", Some("allow-empty"), [], Text;
+    INCREMENTAL = "run.incremental", Some("incremental"), [], Text;
+    LEDGER = "run.ledger", Some("ledger"), [], Text;
 
-    LOG_LEVEL = "logging.level", Some("log-level"), [], Text;
+    PROGRESS = "progress.form", Some("progress"), [], Text;
+    PROGRESS_INTERVAL = "progress.interval", Some("progress-interval"), [], Text;
+    METRICS_FILE = "metrics.file", Some("metrics-file"), [], Text;
+    METRICS_LISTEN = "metrics.listen", Some("metrics-listen"), [], Text;
+    REPORT = "report", Some("report"), [], Text;
+
+    LOG_LEVEL = "logging.level", Some("log-level"), ["RUST_LOG"], Text;
     LOG_FORMAT = "logging.format", Some("log-format"), [], Text;
 }
 

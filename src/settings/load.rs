@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chrono::{NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::config::ConfigFile;
 use super::error::SettingsError;
@@ -19,6 +19,12 @@ pub fn env(name: &str) -> Option<String> {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock's day")]
 pub fn today() -> NaiveDate {
     Utc::now().date_naive()
+}
+
+/// The time of day, UTC, for logs and reports.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+pub fn now() -> DateTime<Utc> {
+    Utc::now()
 }
 
 /// Reads the config file that `--config` or `OCP_ROLLUP_CONFIG` names; `None` if neither does.

@@ -12,6 +12,7 @@ pub mod keys;
 pub mod layout;
 pub mod load;
 mod loading;
+mod observe;
 mod path_matcher;
 mod settle;
 mod sources;
@@ -21,6 +22,7 @@ mod tests;
 mod values;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,6 +33,7 @@ pub use config::ConfigFile;
 pub use dates::Month;
 pub use error::SettingsError;
 pub use loading::{BulkMode, Loading};
+pub use observe::PROGRESS_FORMS;
 pub use path_matcher::PathMatcher;
 pub(crate) use path_matcher::account;
 pub use settle::{Settled, settle, settle_database, settle_logging};
@@ -58,6 +61,11 @@ pub struct Settings {
     pub aggregation: Aggregation,
     /// Replace a month of a source that has no input by nothing, instead of leaving it alone.
     pub allow_empty: bool,
+    /// Leave out days whose input is what their rows were made of.
+    pub incremental: bool,
+    /// Keep in PostgreSQL what the rows of each day were made of.
+    pub ledger: bool,
+    pub observe: Observe,
     pub logging: Logging,
 }
 
@@ -160,6 +168,34 @@ pub struct Postgres {
     pub schema: String,
     pub sslmode: SslMode,
     pub sslrootcert: Option<PathBuf>,
+    pub session: Session,
+}
+
+/// How the program behaves while it is connected to PostgreSQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// As `pg_stat_activity` shows it.
+    pub application_name: String,
+    /// The most that one statement may take; `None` leaves it to the server, zero is no limit.
+    pub statement_timeout: Option<Duration>,
+    /// The most that a statement may wait for a lock; as for `statement_timeout`.
+    pub lock_timeout: Option<Duration>,
+    /// How long a day waits while another writer has it.
+    pub lock_wait: Duration,
+    /// How long a day that fails in passing is tried again; zero is not at all.
+    pub retry_for: Duration,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Session {
+            application_name: "ocp-rollup".to_owned(),
+            statement_timeout: None,
+            lock_timeout: None,
+            lock_wait: Duration::from_secs(600),
+            retry_for: Duration::from_secs(180),
+        }
+    }
 }
 
 /// libpq's `sslmode`.
@@ -238,6 +274,29 @@ pub enum LogFormat {
     Auto,
     Human,
     Json,
+}
+
+/// How a run can be watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observe {
+    pub progress: ProgressForm,
+    /// Between two lines of progress, and two versions of the file of metrics.
+    pub interval: Duration,
+    /// For the textfile collector of node exporter.
+    pub metrics_file: Option<PathBuf>,
+    /// Where metrics are served while the run lasts.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Folder for `report.json` and `report.html`.
+    pub report: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProgressForm {
+    /// Bars on a terminal, lines otherwise.
+    Auto,
+    Bar,
+    Json,
+    Off,
 }
 
 /// A text that is never printed.

@@ -10,7 +10,7 @@ use super::sources::{Env, Sources};
 use super::values::{self, choice, switch};
 use super::{
     Aggregation, ChunkSize, FanOut, Input, LogFormat, Logging, LookupsFrom, NullRules, Performance,
-    PodSource, Postgres, Settings, SinkTo, database, layout, loading, storage,
+    PodSource, Postgres, Settings, SinkTo, database, layout, loading, observe, storage,
 };
 use crate::cli::Flags;
 
@@ -83,6 +83,8 @@ fn run(sources: &mut Sources<'_>, today: NaiveDate) -> Result<Settings, Settings
     let input = input(sources)?;
     let uses_database = lookups == LookupsFrom::Postgres || sink == SinkTo::Postgres;
     let postgres = database::settle(sources, uses_database)?;
+    let ledger = sources.parse(&keys::LEDGER, switch)?.unwrap_or(true);
+    let incremental = incremental(sources, &sink, ledger)?;
 
     let raw = sources.need(&keys::PROVIDER_UUID, "provider UUID (whose usage to roll up)")?;
     let provider_uuids = values::uuids(&raw)?;
@@ -107,8 +109,29 @@ fn run(sources: &mut Sources<'_>, today: NaiveDate) -> Result<Settings, Settings
         performance: performance(sources)?,
         aggregation,
         allow_empty: sources.parse(&keys::ALLOW_EMPTY, switch)?.unwrap_or(false),
+        incremental,
+        ledger,
+        observe: observe::settle(sources)?,
         logging,
     })
+}
+
+fn incremental(
+    sources: &mut Sources<'_>,
+    sink: &SinkTo,
+    ledger: bool,
+) -> Result<bool, SettingsError> {
+    let Some(raw) = sources.read(&keys::INCREMENTAL)? else { return Ok(false) };
+    let asked = switch(&raw)?;
+    let lacks = match (sink, ledger) {
+        (SinkTo::Postgres, true) => return Ok(asked),
+        (SinkTo::Postgres, false) => "the ledger is off: turn it on",
+        _ => "the rows go to a file: use the sink `postgres`",
+    };
+    match asked {
+        true => Err(SettingsError::NoLedger { origin: raw.origin.to_string(), lacks }),
+        false => Ok(false),
+    }
 }
 
 fn input(sources: &mut Sources<'_>) -> Result<Input, SettingsError> {

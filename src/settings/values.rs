@@ -139,6 +139,16 @@ pub(crate) fn duration(raw: &Raw) -> Parsed<Duration> {
         .ok_or_else(|| raw.invalid("a time such as `90s`, `3min` or `500ms`, at most a day"))
 }
 
+/// A time as [`duration`] takes it, or `off`, which is zero.
+pub(crate) fn time_or_off(raw: &Raw) -> Parsed<Duration> {
+    if raw.text.trim().eq_ignore_ascii_case("off") {
+        return Ok(Duration::ZERO);
+    }
+    duration(raw).map_err(|_| {
+        raw.invalid("`off`, or a time such as `90s`, `3min` or `500ms`, at most a day")
+    })
+}
+
 fn scaled(number: f64, unit: u64) -> Option<u64> {
     let bytes = number * unit as f64;
     (bytes >= 1.0 && bytes < i64::MAX as f64).then_some(bytes as u64)
@@ -242,7 +252,8 @@ pub(crate) fn log_level(raw: &Raw) -> Parsed<String> {
     // A lone word is a valid directive too, but one that mutes everything else: surely a typo.
     let directives = raw.text.trim();
     let parses = tracing_subscriber::EnvFilter::try_new(directives).is_ok();
-    if parses && directives.contains(['=', ',']) {
+    let is_target = directives == "ocp_rollup" || directives.starts_with("ocp_rollup::");
+    if parses && (is_target || directives.contains(['=', ','])) {
         return Ok(directives.to_owned());
     }
     Err(raw.invalid(
@@ -428,6 +439,7 @@ mod tests {
             ("WARNING", "warn"),
             ("Critical", "error"),
             ("info,ocp_rollup::read=debug", "info,ocp_rollup::read=debug"),
+            ("ocp_rollup::read", "ocp_rollup::read"),
         ] {
             assert_eq!(log_level(&raw(text)).unwrap(), level);
         }

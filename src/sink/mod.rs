@@ -2,11 +2,13 @@
 
 pub mod csv;
 pub mod file;
+pub mod observed;
 pub mod parquet;
 pub mod postgres;
 
 use std::sync::Arc;
 
+use crate::database::Passing;
 use crate::summary::row::{DayMeta, RowBatch};
 
 use file::FileError;
@@ -31,6 +33,15 @@ pub trait Sink: Send {
     /// What the user should know of how the days were written; asked before `finish`.
     fn remarks(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Gets ready to take the day anew whose call gave `failed`, from `begin_day` on, and says why
+    /// that may succeed.
+    ///
+    /// # Errors
+    /// `failed` itself if it would fail again, or why the sink gave up.
+    fn recover(&mut self, failed: SinkError) -> Result<Passing, SinkError> {
+        Err(failed)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::summary::order::{ORDERED_TEXTS, SortKey, ordered_texts};
 use crate::summary::row::{DayMeta, Measures, RowBatch, RowKind, SummaryRow, TextId};
 
 /// Rows in the order of the day, on disk.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Run {
     blocks: Vec<Block>,
 }
@@ -188,6 +188,8 @@ impl Eq for Least {}
 /// Runs of one day, merged into batches in the order of the day.
 pub struct MergedRuns {
     day: Arc<DayMeta>,
+    file: Arc<SpillFile>,
+    runs: Vec<Run>,
     readers: BinaryHeap<Least>,
     seed: u64,
 }
@@ -199,11 +201,19 @@ impl MergedRuns {
         runs: Vec<Run>,
         seed: u64,
     ) -> Result<Self, SpillError> {
-        let mut readers = BinaryHeap::new();
-        for run in runs {
-            readers.extend(RunReader::open(file.clone(), run)?.map(Least));
+        let mut merged =
+            MergedRuns { day, file: file.clone(), runs, readers: BinaryHeap::new(), seed };
+        merged.rewind()?;
+        Ok(merged)
+    }
+
+    /// Goes back to the first row.
+    pub fn rewind(&mut self) -> Result<(), SpillError> {
+        self.readers.clear();
+        for run in &self.runs {
+            self.readers.extend(RunReader::open(self.file.clone(), run.clone())?.map(Least));
         }
-        Ok(MergedRuns { day, readers, seed })
+        Ok(())
     }
 
     pub fn day(&self) -> &Arc<DayMeta> {

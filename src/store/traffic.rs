@@ -34,6 +34,21 @@ impl Fault {
     ];
 }
 
+impl Fault {
+    /// The kind in one word, for metrics.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Fault::Connection => "connection",
+            Fault::Timeout => "timeout",
+            Fault::Server => "server_error",
+            Fault::SlowDown => "slow_down",
+            Fault::Broken => "broken_body",
+            Fault::Stalled => "stalled_body",
+            Fault::Credentials => "credentials",
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -77,6 +92,12 @@ impl Traffic {
     /// Bytes of object bodies received, those of failed tries included.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Failed tries by kind in one word, also where there were none.
+    pub fn retries(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let count = |fault| self.faults[fault as usize].load(Ordering::Relaxed);
+        Fault::ALL.into_iter().map(move |fault| (fault.kind(), count(fault)))
     }
 
     /// Failed tries by kind; only those that happened.

@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod browser;
 pub mod cgroup;
+pub mod cut_proxy;
 pub mod fault_proxy;
 pub mod golden;
 pub mod line_items;
@@ -14,3 +16,12 @@ pub mod rows;
 pub mod s3;
 pub mod tree;
 pub mod usage;
+pub mod watcher;
+
+/// How often a test that goes by chance does so: `few` in the suite, else as
+/// `OCP_ROLLUP_TEST_ROUNDS` says.
+pub fn rounds(few: u64) -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "how much to test is no setting of a run")]
+    let given = std::env::var("OCP_ROLLUP_TEST_ROUNDS").ok();
+    given.map_or(few, |rounds| rounds.parse().expect("a number of rounds"))
+}

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use ocp_rollup::database;
-use ocp_rollup::settings::{Postgres, Secret, SslMode};
+use ocp_rollup::settings::{Postgres, Secret, Session, SslMode};
 use postgres::Client;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
@@ -20,20 +20,23 @@ const USER: &str = "ocp";
 const PASSWORD: &str = "not-a-real-secret";
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Runs with the directory, the port, and the programs' folder. It outlives a killed test binary
-/// just long enough to stop the server and to remove its directory: its standard input ends when
-/// the binary does, however it does.
+/// Runs with the directory, the port, and the programs' folder. A server that dies is started
+/// again. It outlives a killed test binary just long enough to stop the server and to remove its
+/// directory: its standard input ends when the binary does, however it does.
 const WATCHDOG: &str = r#"
 dir=$1; port=$2; bin=$3; shift 3
 cd "$dir" || exit 1
 "$bin/initdb" -D "$dir/data" -U ocp -A scram-sha-256 --pwfile="$dir/password" \
     -E UTF8 --locale=C.UTF-8 --no-sync >"$dir/initdb.log" 2>&1 &&
-"$bin/postgres" -D "$dir/data" -p "$port" -c listen_addresses=127.0.0.1 \
-    -c unix_socket_directories= -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
-    -c shared_buffers=32MB -c max_connections=200 -c max_wal_size=256MB "$@" \
-    >"$dir/postgres.log" 2>&1 </dev/null &
+while [ ! -e "$dir/stop" ]; do
+    "$bin/postgres" -D "$dir/data" -p "$port" -c listen_addresses=127.0.0.1 \
+        -c unix_socket_directories= -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
+        -c shared_buffers=32MB -c max_connections=200 -c max_wal_size=256MB "$@"
+    sleep 0.2
+done >"$dir/postgres.log" 2>&1 </dev/null &
 job=$!
 cat >/dev/null
+touch "$dir/stop"
 kill -INT $(cat "$dir/data/postmaster.pid" 2>/dev/null | head -n 1) 2>/dev/null
 wait $job
 rm -rf "$dir"
@@ -43,6 +46,7 @@ rm -rf "$dir"
 pub struct Server {
     watchdog: Child,
     port: u16,
+    dir: PathBuf,
     /// The certificate of the authority that signed the server's, where it has TLS.
     pub authority: Option<PathBuf>,
 }
@@ -99,8 +103,8 @@ impl Server {
             .process_group(0)
             .spawn()
             .expect("the server's watchdog starts");
-        let server = Server { watchdog: child, port, authority };
-        server.wait_until_ready(&dir);
+        let server = Server { watchdog: child, port, dir, authority };
+        server.wait_until_ready();
         server
     }
 
@@ -117,11 +121,19 @@ impl Server {
         Database { settings: self.settings(&name) }
     }
 
-    fn wait_until_ready(&self, dir: &Path) {
+    /// Sends the server itself the signal `name`: KILL, or QUIT to shut down at once. It is
+    /// started again.
+    pub fn signal(&self, name: &str) {
+        let pid = std::fs::read_to_string(self.dir.join("data/postmaster.pid")).unwrap();
+        let pid = pid.lines().next().unwrap();
+        assert!(Command::new("kill").args(["-s", name, pid]).status().unwrap().success());
+    }
+
+    pub fn wait_until_ready(&self) {
         let deadline = Instant::now() + START_TIMEOUT;
         while let Err(error) = database::connect(&self.settings("postgres")) {
             if Instant::now() > deadline {
-                let log = |name| std::fs::read_to_string(dir.join(name)).unwrap_or_default();
+                let log = |name| std::fs::read_to_string(self.dir.join(name)).unwrap_or_default();
                 panic!(
                     "PostgreSQL does not start: {error}\n{}\n{}",
                     log("initdb.log"),
@@ -190,6 +202,7 @@ pub fn settings_of(port: u16, database: &str) -> Postgres {
         schema: "public".to_owned(),
         sslmode: SslMode::Disable,
         sslrootcert: None,
+        session: Session::default(),
     }
 }
 

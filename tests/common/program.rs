@@ -49,7 +49,7 @@ impl Scene {
 
     /// `run` for October 2025 of [`SOURCE`] to a CSV file.
     pub fn run(&self) -> Run {
-        Run { flags: BTreeMap::new(), environment: BTreeMap::new() }
+        Run::new()
             .with("source", self.tree.path().display())
             .with("org-id", ORG)
             .with("provider-uuid", SOURCE)
@@ -59,9 +59,14 @@ impl Scene {
             .with("sink", format!("csv:{}", self.csv().display()))
     }
 
-    /// The same into a tenant's table, for report period 1.
+    /// The same into a tenant's table, for report period 1; one day after the other, so that it is
+    /// known which of them are done.
     pub fn run_into(&self, tenant: &Postgres) -> Run {
-        self.run().with("sink", "postgres").with("report-period-id", 1).database(tenant)
+        self.run()
+            .with("sink", "postgres")
+            .with("report-period-id", 1)
+            .with("connections", 1)
+            .database(tenant)
     }
 
     /// The rows that a run without a fault writes, by the names in the header.
@@ -86,11 +91,30 @@ pub fn read_csv(path: &Path) -> Vec<BTreeMap<String, String>> {
 /// A run to be: flags by name, and the whole environment of the program.
 #[derive(Debug, Clone)]
 pub struct Run {
+    subcommand: &'static str,
+    switches: Vec<&'static str>,
     flags: BTreeMap<String, String>,
     environment: BTreeMap<String, String>,
 }
 
 impl Run {
+    pub fn new() -> Self {
+        let (flags, environment) = (BTreeMap::new(), BTreeMap::new());
+        Run { subcommand: "run", switches: Vec::new(), flags, environment }
+    }
+
+    /// Another subcommand with the same flags.
+    pub fn subcommand(mut self, name: &'static str) -> Self {
+        self.subcommand = name;
+        self
+    }
+
+    /// Gives a flag that takes no value, with its dashes.
+    pub fn switch(mut self, flag: &'static str) -> Self {
+        self.switches.push(flag);
+        self
+    }
+
     /// Gives a flag, or another value to one that was given.
     pub fn with(mut self, flag: &str, value: impl ToString) -> Self {
         self.flags.insert(flag.to_owned(), value.to_string());
@@ -123,7 +147,8 @@ impl Run {
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ocp-rollup"));
         command
-            .arg("run")
+            .arg(self.subcommand)
+            .args(&self.switches)
             .args(self.flags.iter().map(|(name, value)| format!("--{name}={value}")))
             .env_clear()
             .envs(&self.environment)

@@ -81,6 +81,12 @@ fn months_that_were_empty_or_without_a_partition_are_loaded_in_bulk() {
         assert!(done.stdout.contains("in bulk"), "{done:#?}");
         assert_eq!(stage.rows(), stage.new);
         assert_eq!(stage.tables_left(), 0);
+        // The ledger knows the days of a month in bulk like any others.
+        let oid = stage.partition();
+        let done = stage.run().with("incremental", "on").done();
+        done.succeeds();
+        assert!(!done.stdout.contains("loaded"), "{done:#?}");
+        assert_eq!(stage.partition(), oid);
     }
 }
 

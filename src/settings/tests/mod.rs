@@ -114,6 +114,13 @@ fn defaults() {
             schema: "org1".to_owned(),
             sslmode: SslMode::Prefer,
             sslrootcert: None,
+            session: Session {
+                application_name: "ocp-rollup".to_owned(),
+                statement_timeout: None,
+                lock_timeout: None,
+                lock_wait: Duration::from_secs(600),
+                retry_for: Duration::from_secs(180),
+            },
         },
         loading: Loading { connections: None, copy_buffer: 256 * 1024, bulk: BulkMode::Auto },
         performance: Performance {
@@ -132,10 +139,54 @@ fn defaults() {
             null_rules: NullRules::SelfHosted,
         },
         allow_empty: false,
+        incremental: false,
+        ledger: true,
+        observe: Observe {
+            progress: ProgressForm::Auto,
+            interval: Duration::from_secs(10),
+            metrics_file: None,
+            metrics_listen: None,
+            report: None,
+        },
         logging: Logging { level: "info".to_owned(), format: LogFormat::Auto },
     };
     assert_eq!(settings, expected);
     assert_eq!(settings.months().len(), 1);
+}
+
+#[test]
+fn times_of_a_connection() {
+    let session = Case::minimal()
+        .flags(&["--db-statement-timeout=90s", "--db-lock-timeout=off", "--db-lock-wait=500ms"])
+        .flags(&["--db-retry-for=off"])
+        .ok()
+        .postgres
+        .session;
+    assert_eq!(session.statement_timeout, Some(Duration::from_secs(90)));
+    assert_eq!(session.lock_timeout, Some(Duration::ZERO));
+    assert_eq!(session.lock_wait, Duration::from_millis(500));
+    assert_eq!(session.retry_for, Duration::ZERO);
+    // A wait without an end would hide that nothing moves.
+    Case::minimal().flags(&["--db-lock-wait=off"]).refused(
+        "--db-lock-wait is `off`, but must be a time such as `90s`, `3min` or `500ms`, at most a \
+         day",
+    );
+}
+
+#[test]
+fn only_days_in_postgresql_with_a_ledger_can_be_left_out() {
+    let asked = || Case::minimal().flags(&["--incremental"]);
+    assert!(asked().ok().incremental);
+    let refusal = |lacks| {
+        format!(
+            "--incremental asks to leave out days whose input has not changed, which a ledger in \
+             PostgreSQL tells, but {lacks}, or leave this out"
+        )
+    };
+    asked().flags(&["--ledger=off"]).refused(&refusal("the ledger is off: turn it on"));
+    let to_file = "the rows go to a file: use the sink `postgres`";
+    asked().flags(&["--sink=csv:x.csv"]).refused(&refusal(to_file));
+    assert!(!Case::minimal().flags(&["--sink=csv:x.csv", "--incremental=off"]).ok().incremental);
 }
 
 /// The same setting by flag, variable and file: a text, a number, a switch, a word and a date.

@@ -1,7 +1,7 @@
 //! The connections of one sink: opened when needed, kept for whoever needs one next, and all of
 //! them freed from waiting when a run is interrupted.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use postgres::Client;
 
@@ -10,7 +10,7 @@ use crate::settings::Postgres;
 
 /// Opens connections to one database.
 pub struct Connections {
-    settings: Postgres,
+    settings: Arc<Postgres>,
     state: Mutex<State>,
 }
 
@@ -25,7 +25,11 @@ impl Connections {
     pub fn new(settings: &Postgres, first: Client) -> Self {
         let cancellers = vec![Canceller::of(&first, settings)];
         let state = Mutex::new(State { idle: vec![first], cancellers });
-        Connections { settings: settings.clone(), state }
+        Connections { settings: Arc::new(settings.clone()), state }
+    }
+
+    pub fn settings(&self) -> &Arc<Postgres> {
+        &self.settings
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -34,12 +38,18 @@ impl Connections {
 
     /// An idle connection, else a new one.
     pub fn take(&self) -> Result<Client, DatabaseError> {
-        if let Some(client) = self.state().idle.pop() {
+        let idle = self.state().idle.pop();
+        if let Some(client) = idle.filter(|client| !client.is_closed()) {
             return Ok(client);
         }
         let client = database::connect(&self.settings)?;
-        self.state().cancellers.push(Canceller::of(&client, &self.settings));
+        self.watch(&client);
         Ok(client)
+    }
+
+    /// Has [`Connections::cancel`] reach a connection that was opened elsewhere.
+    pub fn watch(&self, client: &Client) {
+        self.state().cancellers.push(Canceller::of(client, &self.settings));
     }
 
     /// Takes back a connection that is in no transaction.

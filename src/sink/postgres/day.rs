@@ -1,38 +1,23 @@
-//! What a day's transaction does beside its rows: begin, lock, delete; commit.
+//! What a day's transaction does beside its rows: begin, delete, commit.
 
 use chrono::NaiveDate;
 use postgres::Client;
-use uuid::Uuid;
 
 use super::PostgresError;
 use super::target::Target;
 use crate::database::DatabaseError;
 
 /// Begins a transaction. Read committed whatever the database's default: rows another run
-/// committed while this one waited for a lock must be seen, to be deleted.
+/// committed while this one waited for a lock must be seen, to be deleted. And where commits are
+/// not waited for, a server that dies would take a day back that was reported as done.
 pub(super) fn begin(client: &mut Client, date: NaiveDate) -> Result<(), DatabaseError> {
     client
-        .batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-        .map_err(|source| DatabaseError::querying(format!("beginning {date}"), source))
-}
-
-/// Takes the lock of the source, which Koku's own tasks take whole, shared with other days of the
-/// source, and the lock of the day for this transaction alone.
-pub(super) fn lock(
-    client: &mut Client,
-    source_uuid: Uuid,
-    date: NaiveDate,
-) -> Result<(), DatabaseError> {
-    client
-        .execute(
-            "SELECT pg_advisory_xact_lock_shared(hashtext($1)), \
-                    pg_advisory_xact_lock(hashtext($1), $2::text::date - DATE '1970-01-01')",
-            &[&source_uuid.to_string(), &date.to_string()],
+        .batch_execute(
+            "BEGIN ISOLATION LEVEL READ COMMITTED; \
+             SELECT set_config('synchronous_commit', 'on', true) \
+             WHERE current_setting('synchronous_commit') = 'off'",
         )
-        .map(|_| ())
-        .map_err(|source| {
-            DatabaseError::querying(format!("waiting for the lock of {source_uuid}"), source)
-        })
+        .map_err(|source| DatabaseError::querying(format!("beginning {date}"), source))
 }
 
 /// Deletes what the new rows of a day replace, and says how many rows that were.

@@ -1,10 +1,12 @@
 //! Why the table could not take a day.
 
+use std::time::Duration;
+
 use chrono::NaiveDate;
 use uuid::Uuid;
 
 use super::encode::Unstorable;
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, Passing};
 use crate::failpoint::FailpointError;
 
 /// Why PostgreSQL could not take a day. Whatever the reason, nothing of that day is kept and its
@@ -58,6 +60,12 @@ pub enum PostgresError {
     )]
     PartitionNotMade { table: String, name: String, date: NaiveDate },
     #[error(
+        "partition {name} cannot be made: for {} s {table} was never free of other transactions; \
+         end those that hold it for long (pg_locks says which), or wait longer with --db-lock-wait",
+        waited.as_secs_f64()
+    )]
+    InUse { table: String, name: String, waited: Duration },
+    #[error(
         "PostgreSQL kept {kept} of {sent} rows of {date}: a trigger or rule on {table} drops rows, \
          remove it"
     )]
@@ -80,8 +88,36 @@ pub enum PostgresError {
     MonthCommitUnknown { month: NaiveDate, source: DatabaseError },
     #[error("{call} came out of order: a day is begun, written and ended before the next")]
     OutOfOrder { call: &'static str },
+    #[error(
+        "gave up on {date} after {tries} more tries in {} s: see that the server is well, or let it \
+         take longer with --db-retry-for",
+        tried_for.as_secs()
+    )]
+    GaveUp { date: NaiveDate, tries: u32, tried_for: Duration, source: Box<PostgresError> },
     #[error("interrupted while writing {date}: the day was rolled back")]
     Interrupted { date: NaiveDate },
     #[error("stopped on purpose while writing {date}")]
     Failpoint { date: NaiveDate, source: FailpointError },
+}
+
+impl PostgresError {
+    /// As for [`DatabaseError::passing`]. A day whose commit is in doubt may be done again: either
+    /// set of rows is replaced.
+    pub(super) fn passing(&self) -> Option<Passing> {
+        match self {
+            PostgresError::Database(error) => error.passing(),
+            PostgresError::CommitUnknown { source, .. } => source.passing(),
+            _ => None,
+        }
+    }
+
+    /// Whether a server that took days before will take them again once it has come up.
+    pub(super) fn is_absence(&self) -> bool {
+        match self {
+            PostgresError::Database(error) => error.is_absence(),
+            // It becomes a primary, or its name goes over to one.
+            PostgresError::ReadOnly => true,
+            _ => false,
+        }
+    }
 }

@@ -8,27 +8,32 @@ use chrono::NaiveDate;
 use postgres::Client;
 
 use super::{Sink, SinkError};
+use crate::database::{Passing, lock};
 use crate::failpoint;
-use crate::settings::BulkMode;
+use crate::ledger::{Recorder, Rows};
+use crate::settings::{BulkMode, Session};
 use crate::summary::columns::DayTexts;
 use crate::summary::row::{DayMeta, RowBatch};
 use bulk::Bulk;
 use bulk::load::Load;
+use recovery::Recovery;
 use target::Target;
 
 mod bulk;
 mod connections;
 mod copy;
 mod day;
-mod encode;
+pub mod encode;
 mod error;
 mod partitions;
+mod recovery;
 mod target;
 
 pub use bulk::choice::{DayOfRun, MonthOfRun};
 pub use connections::Connections;
 pub use encode::Unstorable;
 pub use error::PostgresError;
+pub use target::TABLE;
 
 /// Encoded bytes that are sent at once, where nothing else is said.
 const COPY_BUFFER: usize = 256 * 1024;
@@ -47,9 +52,10 @@ pub struct PostgresSink {
     client: Option<Client>,
     buffer: BytesMut,
     day: Option<OpenDay>,
+    recovery: Option<Recovery>,
 }
 
-/// How a sink writes.
+/// How a sink writes. Days that fail in passing can be done again.
 pub struct Writing {
     pub connections: Arc<Connections>,
     /// Days that are written at once.
@@ -59,6 +65,8 @@ pub struct Writing {
     pub bulk: BulkMode,
     /// All months with all their days that will be written.
     pub months: Vec<MonthOfRun>,
+    /// Keeps a ledger beside the rows.
+    pub recorder: Option<Recorder>,
     /// Has the days in progress rolled back once it is set.
     pub interrupted: Arc<AtomicBool>,
 }
@@ -70,6 +78,8 @@ struct Shared {
     writers: usize,
     copy_buffer: usize,
     interrupted: Arc<AtomicBool>,
+    session: Session,
+    recorder: Option<Arc<Recorder>>,
     bulk: Option<Bulk>,
 }
 
@@ -77,7 +87,7 @@ struct OpenDay {
     meta: Arc<DayMeta>,
     day: DayOfRun,
     texts: DayTexts,
-    rows: u64,
+    rows: Rows,
     /// Where the rows go first, if not into the summary table.
     load: Option<Arc<Load>>,
 }
@@ -96,6 +106,8 @@ impl PostgresSink {
             writers: 1,
             copy_buffer: COPY_BUFFER,
             interrupted: Arc::default(),
+            session: Session::default(),
+            recorder: None,
             bulk: None,
         };
         Ok(Self::of(Arc::new(shared), Some(client)))
@@ -107,21 +119,50 @@ impl PostgresSink {
     /// # Errors
     /// As for [`PostgresSink::open`], and a connection that cannot be had.
     pub fn open_with(writing: Writing, schema: &str) -> Result<Self, PostgresError> {
-        let Writing { connections, writers, copy_buffer, bulk, months, interrupted } = writing;
+        let Writing { connections, writers, copy_buffer, bulk, months, recorder, interrupted } =
+            writing;
+        let recorder = recorder.map(Arc::new);
+        let session = connections.settings().session.clone();
         let mut client = connections.take()?;
         let target = Arc::new(Target::read(&mut client, schema)?);
         bulk::staging::remove_orphans(&mut client, &target)?;
-        let bulk = (bulk != BulkMode::Off).then(|| {
-            let (target, connections) = (target.clone(), connections.clone());
-            Bulk::new(bulk, months, target, connections, writers, interrupted.clone())
+        let bulk = (bulk != BulkMode::Off).then(|| Bulk {
+            mode: bulk,
+            target: target.clone(),
+            connections: connections.clone(),
+            builders: writers,
+            interrupted: interrupted.clone(),
+            session: session.clone(),
+            recorder: recorder.clone(),
+            months: Bulk::months(months),
+            control: Default::default(),
+            remarks: Default::default(),
         });
         let connections = Some(connections);
-        let shared = Shared { target, connections, writers, copy_buffer, interrupted, bulk };
+        let shared = Shared {
+            target,
+            connections,
+            writers,
+            copy_buffer,
+            interrupted,
+            session,
+            recorder,
+            bulk,
+        };
         Ok(Self::of(Arc::new(shared), Some(client)))
     }
 
     fn of(shared: Arc<Shared>, client: Option<Client>) -> Self {
-        PostgresSink { shared, client, buffer: BytesMut::new(), day: None }
+        let recovery = shared.connections.clone().map(Recovery::new);
+        PostgresSink { shared, client, buffer: BytesMut::new(), day: None, recovery }
+    }
+
+    /// Takes over another connection to the same table.
+    fn use_connection(&mut self, mut client: Client) -> Result<(), PostgresError> {
+        // It may lead to a server that cannot take the rows.
+        Target::read(&mut client, &self.shared.target.schema)?;
+        self.client = Some(client);
+        Ok(())
     }
 
     fn client(&mut self) -> Result<&mut Client, PostgresError> {
@@ -137,6 +178,9 @@ impl PostgresSink {
             return Err(PostgresError::OutOfOrder { call: "begin_day" });
         }
         let (date, source_uuid) = (meta.date, meta.source_uuid);
+        if let Some(recovery) = &mut self.recovery {
+            recovery.day_begun(date);
+        }
         let report_period_id =
             meta.report_period_id.ok_or(PostgresError::NoReportPeriod { date, source_uuid })?;
         let day = DayOfRun { date, report_period_id, source_uuid };
@@ -147,17 +191,19 @@ impl PostgresSink {
         };
         let client = self.client()?;
         if load.is_none() {
-            partitions::ensure(client, &shared.target, date)?;
+            let wait = shared.session.lock_wait;
+            partitions::ensure(client, &shared.target, date, wait, &shared.interrupted)?;
         }
         day::begin(client, date)?;
         let (meta, texts) = (Arc::clone(meta), DayTexts::new(meta));
-        self.day = Some(OpenDay { meta, day, texts, rows: 0, load: load.clone() });
+        self.day = Some(OpenDay { meta, day, texts, rows: Rows::default(), load: load.clone() });
         failpoint("sink.postgres.after_begin", date)?;
         let client = self.client()?;
         let deleted = match load {
             Some(load) => load.begin(client, day)?,
             None => {
-                day::lock(client, source_uuid, date)?;
+                lock::day(client, source_uuid, date, &shared.session)?;
+                failpoint("sink.postgres.after_lock", date)?;
                 day::delete(client, &shared.target, date, report_period_id)?
             }
         };
@@ -182,7 +228,7 @@ impl PostgresSink {
             interrupted: &self.shared.interrupted,
         };
         copy.send(client, batch, &mut self.buffer)?;
-        day.rows += batch.rows.len() as u64;
+        day.rows.count(batch);
         Ok(())
     }
 
@@ -191,15 +237,24 @@ impl PostgresSink {
             return Err(PostgresError::OutOfOrder { call: "end_day" });
         };
         let (date, rows) = (day.meta.date, day.rows);
+        if day.load.is_none() {
+            failpoint("sink.postgres.before_ledger", date)?;
+            if let Some(recorder) = &self.shared.recorder {
+                recorder.written(client, &day.meta, day.day.report_period_id, rows)?;
+            }
+        }
         failpoint("sink.postgres.before_commit", date)?;
         check(&self.shared.interrupted, date)?;
         day::commit(client, date)?;
-        let (load, day) = (day.load.clone(), day.day);
+        let (load, day, meta) = (day.load.clone(), day.day, day.meta.clone());
         self.day = None;
-        tracing::debug!(%date, rows, "committed");
+        if let Some(recovery) = &mut self.recovery {
+            recovery.day_done();
+        }
+        tracing::debug!(%date, rows = rows.total(), "committed");
         failpoint("sink.postgres.after_commit", date)?;
         match (&self.shared.bulk, load) {
-            (Some(bulk), Some(load)) => bulk.loaded(client, &load, day, rows),
+            (Some(bulk), Some(load)) => bulk.loaded(client, &load, day, meta, rows),
             _ => Ok(()),
         }
     }
@@ -242,6 +297,13 @@ impl Sink for PostgresSink {
         match self.day {
             Some(_) => Err(PostgresError::OutOfOrder { call: "finish" }.into()),
             None => Ok(()),
+        }
+    }
+
+    fn recover(&mut self, failed: SinkError) -> Result<Passing, SinkError> {
+        match failed {
+            SinkError::Postgres(failed) => Ok(self.recover_from(failed)?),
+            failed => Err(failed),
         }
     }
 

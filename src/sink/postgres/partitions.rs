@@ -1,37 +1,53 @@
 //! Monthly partitions of the summary table.
 
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
 use chrono::{Datelike, Months, NaiveDate};
 use postgres::error::SqlState;
 use postgres::{Client, GenericClient, IsolationLevel, Transaction};
 
-use super::PostgresError;
 use super::target::{TABLE, Target};
-use crate::database::{DatabaseError, qualify, quote_identifier};
+use super::{PostgresError, check};
+use crate::database::{Backoff, DatabaseError, qualify, quote_identifier};
 
 /// How often a creation is tried when another writer gets in the way.
 const ATTEMPTS: u32 = 3;
+/// How long a creation waits for the table at a time: whoever comes after it waits behind it.
+const AT_A_TIME: &str = "2s";
 /// Where rows wait while their partition is made.
 const MOVED: &str = "pg_temp.ocp_rollup_moved_rows";
 
 /// Makes sure that a partition holds `date`, in a short transaction of its own: creating one locks
-/// the whole table, and no reader should wait for a day's rows.
+/// the whole table, and no reader should wait for a day's rows. While the table is in use it is
+/// tried again, for `wait` at most.
 ///
 /// # Errors
-/// A partition of that name that is not attached, and what PostgreSQL refuses.
+/// A partition of that name that is not attached, a table in use, and what PostgreSQL refuses.
 pub(super) fn ensure(
     client: &mut Client,
     target: &Target,
     date: NaiveDate,
+    wait: Duration,
+    interrupted: &AtomicBool,
 ) -> Result<(), PostgresError> {
     if !target.by_day || covered(client, target, date)? {
         return Ok(());
     }
     let month = Month::of(date);
     let mut attempt = 1;
+    let mut backoff = Backoff::new(wait);
     loop {
         match create(client, target, &month, date) {
             Ok(()) => return Ok(()),
             Err(Failure::Other(error)) => return Err(error),
+            Err(Failure::InUse) => {
+                if !backoff.sleep(interrupted) {
+                    check(interrupted, date)?;
+                    let (table, name) = (target.table.clone(), month.name.clone());
+                    return Err(PostgresError::InUse { table, name, waited: wait });
+                }
+            }
             Err(Failure::InTheWay(error)) => {
                 // Someone else made it, or its name is taken, or a deadlock was broken.
                 if covered(client, target, date)? {
@@ -72,6 +88,8 @@ impl Month {
 enum Failure {
     /// Worth another look: another writer may have done it.
     InTheWay(PostgresError),
+    /// The table was not free.
+    InUse,
     Other(PostgresError),
 }
 
@@ -118,6 +136,9 @@ fn create(
     date: NaiveDate,
 ) -> Result<(), Failure> {
     let refused = |source: postgres::Error| {
+        if source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
+            return Failure::InUse;
+        }
         let race = matches!(
             source.code(),
             Some(
@@ -179,6 +200,7 @@ fn lock(
     target: &Target,
 ) -> Result<Option<String>, postgres::Error> {
     let key = format!("partitions of {}", target.table);
+    transaction.batch_execute(&format!("SET LOCAL lock_timeout TO '{AT_A_TIME}'"))?;
     transaction.execute("SELECT pg_advisory_xact_lock(hashtext($1))", &[&key])?;
     let registry = qualify(&target.schema, "partitioned_tables");
     let exists: bool = transaction

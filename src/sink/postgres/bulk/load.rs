@@ -1,7 +1,7 @@
 //! A month on its way: a table without indexes, and what it holds so far.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use postgres::Client;
 use uuid::Uuid;
@@ -11,7 +11,9 @@ use super::partition::Partition;
 use super::staging::Staging;
 use super::{Failure, PostgresError};
 use crate::database::DatabaseError;
+use crate::ledger::Rows;
 use crate::sink::postgres::partitions::Month;
+use crate::summary::row::DayMeta;
 
 /// A month that is being loaded.
 pub struct Load {
@@ -23,11 +25,18 @@ pub struct Load {
     progress: Mutex<Progress>,
 }
 
+/// A day that is in the new table.
+#[derive(Debug, Clone)]
+pub(super) struct LoadedDay {
+    pub meta: Arc<DayMeta>,
+    pub rows: Rows,
+}
+
 #[derive(Default)]
 struct Progress {
     begun: BTreeSet<DayOfRun>,
-    /// Rows of the days that are committed.
-    rows: BTreeMap<DayOfRun, u64>,
+    /// The days that are committed.
+    loaded: BTreeMap<DayOfRun, LoadedDay>,
 }
 
 impl Load {
@@ -60,21 +69,21 @@ impl Load {
         })
     }
 
-    /// Counts a day that was committed, and says whether it was the last one.
-    pub(super) fn end(&self, day: DayOfRun, rows: u64) -> bool {
+    /// Takes note of a day that was committed, and says whether it was the last one.
+    pub(super) fn end(&self, day: DayOfRun, meta: Arc<DayMeta>, rows: Rows) -> bool {
         self.progress(|progress| {
-            progress.rows.insert(day, rows);
-            progress.rows.len() == self.days.len()
+            progress.loaded.insert(day, LoadedDay { meta, rows });
+            progress.loaded.len() == self.days.len()
         })
     }
 
-    /// Rows that were loaded of a day.
-    pub(super) fn rows_of(&self, day: DayOfRun) -> u64 {
-        self.progress(|progress| progress.rows.get(&day).copied().unwrap_or(0))
+    /// The days that were committed, in order.
+    pub(super) fn loaded(&self) -> Vec<(DayOfRun, LoadedDay)> {
+        self.progress(|progress| progress.loaded.clone().into_iter().collect())
     }
 
     pub(super) fn rows(&self) -> u64 {
-        self.progress(|progress| progress.rows.values().sum())
+        self.progress(|progress| progress.loaded.values().map(|day| day.rows.total()).sum())
     }
 
     /// The sources, each once, in the order in which their locks are taken.
@@ -102,11 +111,11 @@ impl Load {
             })
             .map_err(Failure::of("counting the rows that were loaded"))?;
         let expected: BTreeMap<(String, Option<i32>), i64> = self
-            .days
-            .iter()
-            .map(|&day| {
+            .loaded()
+            .into_iter()
+            .map(|(day, LoadedDay { rows, .. })| {
                 let key = (day.date.to_string(), Some(day.report_period_id));
-                (key, i64::try_from(self.rows_of(day)).unwrap_or(i64::MAX))
+                (key, i64::try_from(rows.total()).unwrap_or(i64::MAX))
             })
             .filter(|&(_, rows)| rows > 0)
             .collect();

@@ -15,7 +15,9 @@ use super::connections::Connections;
 use super::target::Target;
 use super::{PostgresError, failpoint, partitions};
 use crate::database::DatabaseError;
-use crate::settings::{BulkMode, Month};
+use crate::ledger::{Recorder, Rows};
+use crate::settings::{BulkMode, Month, Session};
+use crate::summary::row::DayMeta;
 use choice::{DayOfRun, MonthOfRun};
 use load::Load;
 use partition::Partition;
@@ -30,20 +32,25 @@ pub mod staging;
 mod swap;
 
 /// The months of a run.
-pub struct Bulk {
-    mode: BulkMode,
-    target: Arc<Target>,
-    connections: Arc<Connections>,
+pub(super) struct Bulk {
+    pub mode: BulkMode,
+    pub target: Arc<Target>,
+    pub connections: Arc<Connections>,
     /// Connections that may build indexes at once.
-    builders: usize,
-    interrupted: Arc<AtomicBool>,
-    months: BTreeMap<Month, Mutex<MonthState>>,
+    pub builders: usize,
+    pub interrupted: Arc<AtomicBool>,
+    pub session: Session,
+    pub recorder: Option<Arc<Recorder>>,
+    pub months: Months,
     /// Holds the locks of the new tables; made with the first of them.
-    control: Mutex<Option<Client>>,
-    remarks: Mutex<Vec<String>>,
+    pub control: Mutex<Option<Client>>,
+    pub remarks: Mutex<Vec<String>>,
 }
 
-enum MonthState {
+/// The months of a run, each with how it goes.
+pub(super) type Months = BTreeMap<Month, Mutex<MonthState>>;
+
+pub(super) enum MonthState {
     Undecided(MonthOfRun),
     ByDay,
     Loading(Arc<Load>),
@@ -85,20 +92,10 @@ fn with_cause(error: &DatabaseError) -> String {
 }
 
 impl Bulk {
-    pub fn new(
-        mode: BulkMode,
-        months: Vec<MonthOfRun>,
-        target: Arc<Target>,
-        connections: Arc<Connections>,
-        builders: usize,
-        interrupted: Arc<AtomicBool>,
-    ) -> Self {
-        let months = months
-            .into_iter()
-            .map(|month| (month.month, Mutex::new(MonthState::Undecided(month))))
-            .collect();
-        let (control, remarks) = (Mutex::default(), Mutex::default());
-        Bulk { mode, target, connections, builders, interrupted, months, control, remarks }
+    /// Months of which nothing is decided yet.
+    pub fn months(months: Vec<MonthOfRun>) -> Months {
+        let undecided = |month: MonthOfRun| (month.month, Mutex::new(MonthState::Undecided(month)));
+        months.into_iter().map(undecided).collect()
     }
 
     /// Where the rows of a day go first; `None` is the summary table itself.
@@ -142,11 +139,14 @@ impl Bulk {
         }
         let mut control = lock(&self.control);
         let client = match &mut *control {
-            Some(client) => client,
-            None => control.insert(self.connections.take().map_err(|e| Failure::Fatal(e.into()))?),
+            Some(client) if !client.is_closed() => client,
+            control => {
+                control.insert(self.connections.take().map_err(|e| Failure::Fatal(e.into()))?)
+            }
         };
         let first = month.month.first_day();
-        partitions::ensure(client, target, first).map_err(Failure::Fatal)?;
+        partitions::ensure(client, target, first, self.session.lock_wait, &self.interrupted)
+            .map_err(Failure::Fatal)?;
         let partition_month = partitions::Month::of(first);
         let refused = Failure::of("looking at the month's partition");
         let mut transaction = transaction(client).map_err(&refused)?;
@@ -167,9 +167,10 @@ impl Bulk {
         client: &mut Client,
         load: &Load,
         day: DayOfRun,
-        rows: u64,
+        meta: Arc<DayMeta>,
+        rows: Rows,
     ) -> Result<(), PostgresError> {
-        if !load.end(day, rows) {
+        if !load.end(day, meta, rows) {
             return Ok(());
         }
         let first = load.month.first;
@@ -183,7 +184,7 @@ impl Bulk {
             Err(Failure::Fatal(error)) => return Err(error),
             Err(Failure::NotPossible(reason)) => {
                 tracing::warn!(month = %name, "loaded in bulk, but goes day by day: {reason}");
-                by_day::replace(client, &self.target, load, &self.interrupted)?;
+                by_day::replace(client, self, load)?;
                 self.remark(format!("{name} day by day after all: {reason}"));
             }
         }
@@ -202,7 +203,7 @@ impl Bulk {
         let later = indexes::Later::read(client, load)?;
         later.make(client, load, &self.connections, self.builders.saturating_sub(1))?;
         failpoint("sink.postgres.bulk.built", load.month.first).map_err(Failure::Fatal)?;
-        swap::swap(client, &self.target, load, &later, &self.interrupted)
+        swap::swap(client, self, load, &later)
     }
 
     fn remark(&self, remark: String) {

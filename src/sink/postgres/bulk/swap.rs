@@ -7,10 +7,10 @@ use postgres::error::SqlState;
 use postgres::{Client, Transaction};
 
 use super::indexes::Later;
-use super::load::Load;
+use super::load::{Load, LoadedDay};
 use super::partition::{Partition, description, oid_of};
 use super::staging::BOUNDS;
-use super::{Failure, transaction};
+use super::{Bulk, Failure, transaction};
 use crate::database::{DatabaseError, quote_identifier};
 use crate::sink::postgres::target::Target;
 use crate::sink::postgres::{PostgresError, check, failpoint};
@@ -45,15 +45,15 @@ impl From<Failure> for Try {
 /// long. Nothing has changed then.
 pub(super) fn swap(
     client: &mut Client,
-    target: &Target,
+    bulk: &Bulk,
     load: &Load,
     later: &Later,
-    interrupted: &AtomicBool,
 ) -> Result<(), Failure> {
+    let interrupted = &bulk.interrupted;
     wait_for_snapshots(client, load, interrupted)?;
     let mut attempt = 1;
     loop {
-        match try_swap(client, target, load, later, interrupted) {
+        match try_swap(client, bulk, load, later) {
             Ok(()) => return Ok(()),
             Err(Try::Failed(failure)) => return Err(failure),
             Err(Try::Busy(reason)) if attempt == ATTEMPTS => {
@@ -99,21 +99,22 @@ fn wait_for_snapshots(
     Err(Failure::NotPossible("a transaction that is older than the load goes on".to_owned()))
 }
 
-fn try_swap(
-    client: &mut Client,
-    target: &Target,
-    load: &Load,
-    later: &Later,
-    interrupted: &AtomicBool,
-) -> Result<(), Try> {
+fn try_swap(client: &mut Client, bulk: &Bulk, load: &Load, later: &Later) -> Result<(), Try> {
     let month = load.month.first;
     let mut transaction =
         transaction(client).map_err(refused("beginning to put a month in place"))?;
-    lock(&mut transaction, target, load)?;
-    put_in_place(&mut transaction, target, load, later)
+    lock(&mut transaction, &bulk.target, load)?;
+    put_in_place(&mut transaction, &bulk.target, load, later)
         .map_err(refused("putting a month in place"))??;
+    if let Some(recorder) = &bulk.recorder {
+        for (day, LoadedDay { meta, rows }) in load.loaded() {
+            recorder
+                .written(&mut transaction, &meta, day.report_period_id, rows)
+                .map_err(Failure::from)?;
+        }
+    }
     failpoint("sink.postgres.bulk.before_swap", month).map_err(Failure::Fatal)?;
-    check(interrupted, month).map_err(Failure::Fatal)?;
+    check(&bulk.interrupted, month).map_err(Failure::Fatal)?;
     let committed = transaction.commit();
     committed.map_err(|source| {
         match DatabaseError::querying(format!("committing the month of {month}"), source) {

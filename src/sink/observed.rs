@@ -1,0 +1,88 @@
+//! A sink that counts what goes into another one, and the time that it takes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Sink, SinkError};
+use crate::database::Passing;
+use crate::summary::row::{DayMeta, RowBatch};
+use crate::telemetry::totals::{DayInProgress, Sums};
+use crate::telemetry::{Figure, Telemetry};
+
+/// Hands everything on. A day counts once the sink has taken its end.
+pub struct ObservedSink {
+    sink: Box<dyn Sink>,
+    telemetry: Arc<Telemetry>,
+    day: Option<(Arc<DayMeta>, DayInProgress)>,
+    /// In the sink, for the day in progress.
+    time: Duration,
+}
+
+impl ObservedSink {
+    pub fn new(sink: Box<dyn Sink>, telemetry: Arc<Telemetry>) -> Self {
+        ObservedSink { sink, telemetry, day: None, time: Duration::ZERO }
+    }
+
+    fn timed(
+        &mut self,
+        step: Figure,
+        work: impl FnOnce(&mut dyn Sink) -> Result<(), SinkError>,
+    ) -> Result<(), SinkError> {
+        let started = Instant::now();
+        let done = work(&mut *self.sink);
+        let time = started.elapsed();
+        self.time += time;
+        self.telemetry.add_time(step, time);
+        self.telemetry.add_time(Figure::WriteTime, time);
+        done
+    }
+}
+
+impl Sink for ObservedSink {
+    fn begin_day(&mut self, day: &Arc<DayMeta>) -> Result<(), SinkError> {
+        self.time = Duration::ZERO;
+        self.day = Some((day.clone(), DayInProgress::default()));
+        self.timed(Figure::BeginTime, |sink| sink.begin_day(day))
+    }
+
+    fn write(&mut self, rows: &RowBatch) -> Result<(), SinkError> {
+        self.timed(Figure::CopyTime, |sink| sink.write(rows))?;
+        if let Some((_, day)) = &mut self.day {
+            day.add(rows);
+        }
+        Ok(())
+    }
+
+    fn end_day(&mut self) -> Result<(), SinkError> {
+        self.timed(Figure::CommitTime, |sink| sink.end_day())?;
+        if let Some((meta, day)) = self.day.take() {
+            let Sums { pod_rows, storage_rows, unallocated_rows, .. } = day.sums;
+            self.telemetry.add(Figure::DaysWritten, 1);
+            self.telemetry.add(Figure::PodRowsWritten, pod_rows);
+            self.telemetry.add(Figure::StorageRowsWritten, storage_rows);
+            self.telemetry.add(Figure::UnallocatedRowsWritten, unallocated_rows);
+            if let Some(mut totals) = self.telemetry.totals() {
+                totals.add(meta.source_uuid, meta.date, day, self.time);
+            }
+        }
+        Ok(())
+    }
+
+    fn recover(&mut self, failed: SinkError) -> Result<Passing, SinkError> {
+        self.sink.recover(failed)
+    }
+
+    fn beside(&self) -> Vec<Box<dyn Sink>> {
+        let observed = |sink| Box::new(Self::new(sink, self.telemetry.clone())) as Box<dyn Sink>;
+        self.sink.beside().into_iter().map(observed).collect()
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.sink.remarks()
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+        let ObservedSink { sink, telemetry, .. } = *self;
+        telemetry.timed(Figure::WriteTime, || sink.finish())
+    }
+}
