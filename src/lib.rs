@@ -4,6 +4,7 @@
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 pub mod aggregate;
+pub mod bench;
 pub mod cli;
 pub mod commands;
 pub mod convert;

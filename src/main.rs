@@ -15,6 +15,8 @@ fn main() -> ExitCode {
         Command::Demo(args) => commands::demo::run(args),
         Command::Completions(args) => commands::shell::completions(args),
         Command::Man(args) => commands::shell::man(&args),
+        Command::Bench(flags) => commands::bench::run(&flags),
+        Command::BenchRun(flags) => commands::bench::one_run(&flags),
     };
     match done {
         Ok(code) => ExitCode::from(code),

@@ -120,7 +120,7 @@ fn columns_that_differ_in_case_only_are_ambiguous() {
 #[test]
 fn labels_that_are_no_object_are_shown() {
     let cases = [
-        ("not json", "neither a JSON object nor a list"),
+        (r#""app""#, "it is a list or a text"),
         (r#"{"app": "#, "not a JSON object"),
         (r#"["app"]"#, "it is a list or a text"),
         (r#"{"app": "web"} trailing"#, "not a JSON object"),

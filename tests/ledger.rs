@@ -12,6 +12,7 @@ use common::line_items::{Row, pod};
 use common::postgres::{Database, Partitions, client_of, database};
 use common::program::{Done, Run, Running, Scene};
 use common::rows::SOURCE;
+use common::s3::{ACCESS, BUCKET, S3Server, SECRET};
 use common::tree::Table;
 use ocp_rollup::settings::{Postgres, Secret};
 use parquet::file::properties::EnabledStatistics;
@@ -19,6 +20,8 @@ use postgres::Client;
 use serde_json::{Value, json};
 
 const TABLE: &str = "reporting_ocpusagelineitem_daily_summary";
+/// No day.
+const NONE: [u32; 0] = [];
 
 /// Three days of usage, a file each, and a tenant for them.
 struct Stage {
@@ -127,21 +130,21 @@ fn only_days_whose_objects_changed_are_done_again() {
     assert!(unchanged.stdout.contains("unchanged 3 days"), "{unchanged:?}");
     assert!(!unchanged.stdout.contains("row groups"), "{unchanged:?}");
 
-    assert_eq!(stage.redone(), []);
+    assert_eq!(stage.redone(), NONE);
     touch(&stage.files[1].clone());
     assert_eq!(stage.status()[1], words(&[("stale", &["objects"])])[0]);
     assert_eq!(stage.redone(), [2]);
-    assert_eq!(stage.redone(), []);
+    assert_eq!(stage.redone(), NONE);
     // One more file, and one that is gone with all that its day had.
     stage.scene.tree.add(&Table::pods([usage(1).with("namespace", "late")]));
     std::fs::remove_file(&stage.files[2]).unwrap();
     assert_eq!(stage.redone(), [1, 3]);
     assert_eq!(stage.uuids().len(), 2, "the third day has no rows any more");
-    assert_eq!(stage.redone(), []);
+    assert_eq!(stage.redone(), NONE);
     // Without the flag every day is done.
     let plain = stage.run();
     assert_eq!(stage.redone_by(&plain), [1, 2]);
-    assert_eq!(stage.redone(), []);
+    assert_eq!(stage.redone(), NONE);
 }
 
 #[test]
@@ -151,7 +154,7 @@ fn a_file_that_does_not_say_which_days_it_holds_counts_for_all() {
     let unsaid = table.written(|p| p.set_statistics_enabled(EnabledStatistics::None));
     let file = stage.scene.tree.add(&unsaid);
     stage.incremental().done().succeeds();
-    assert_eq!(stage.redone(), []);
+    assert_eq!(stage.redone(), NONE);
     touch(&file);
     assert_eq!(stage.redone(), [1, 2, 3]);
     // Its rows of days that are left out are not counted for those that are not.
@@ -162,13 +165,50 @@ fn a_file_that_does_not_say_which_days_it_holds_counts_for_all() {
 }
 
 #[test]
+fn objects_of_a_store_are_told_apart_by_their_tags() {
+    let mut stage = Stage::new();
+    let server = S3Server::plain();
+    let key = |file: &Path| {
+        file.strip_prefix(stage.scene.tree.path()).unwrap().to_str().unwrap().to_owned()
+    };
+    let keys: Vec<String> = stage.files.iter().map(|file| key(file)).collect();
+    for (key, file) in keys.iter().zip(&stage.files) {
+        server.put(key, std::fs::read(file).unwrap(), &[]);
+    }
+    let run = stage
+        .incremental()
+        .with("source", format!("s3://{BUCKET}"))
+        .environment("S3_ENDPOINT", server.url())
+        .environment("S3_ACCESS_KEY", ACCESS)
+        .environment("S3_SECRET", SECRET);
+    assert_eq!(stage.redone_by(&run), [1, 2, 3]);
+    server.put(&keys[0], std::fs::read(&stage.files[0]).unwrap(), &[]);
+    assert_eq!(stage.redone_by(&run), NONE, "the same bytes once more");
+    let other = Table::pods([usage(2).with("namespace", "other")]).bytes();
+    server.put(&keys[1], other, &[]);
+    assert_eq!(stage.redone_by(&run), [2]);
+    // An upload that holds more of the third day leaves the one before out.
+    let upload = |manifest, hours| {
+        [("manifestid", manifest), ("reportdatestart", "2025-10-03"), ("reportnumhours", hours)]
+    };
+    let bytes = || std::fs::read(&stage.files[2]).unwrap();
+    server.put(&keys[2], bytes(), &upload("1", "20"));
+    server.put(&keys[2].replace(".parquet", "-later.parquet"), bytes(), &upload("2", "24"));
+    assert_eq!(stage.redone_by(&run), [3]);
+    server.remove(&keys[2]);
+    assert_eq!(stage.redone_by(&run), NONE, "what did not count is gone");
+    assert_eq!(stage.uuids().len(), 3);
+}
+
+#[test]
 fn other_lookups_rules_or_names_make_other_rows() {
     let mut stage = Stage::new();
     stage.incremental().done().succeeds();
     stage.scene.lookup("nodes.csv", "node,resource_id,node_role\nnode-1,i-1,infra\n");
-    assert_eq!(stage.status(), words(&[("stale", &["lookups"]); 3]));
+    let lookups: &[&str] = &["lookups"];
+    assert_eq!(stage.status(), words(&[("stale", lookups); 3]));
     assert_eq!(stage.redone(), [1, 2, 3]);
-    assert_eq!(stage.redone(), []);
+    assert_eq!(stage.redone(), NONE);
     for (flag, value) in [
         ("fan-out", "collapse"),
         ("null-rules", "trino"),
@@ -178,14 +218,14 @@ fn other_lookups_rules_or_names_make_other_rows() {
     ] {
         let other = stage.incremental().with(flag, value);
         assert_eq!(stage.redone_by(&other), [1, 2, 3], "{flag}");
-        assert_eq!(stage.redone_by(&other), [], "{flag}");
+        assert_eq!(stage.redone_by(&other), NONE, "{flag}");
         // What stands there now was made by other rules than these.
         stage.execute(&format!("DELETE FROM {TABLE} WHERE report_period_id = 2"));
         assert_eq!(stage.redone(), [1, 2, 3], "back from {flag}");
     }
     for (flag, value) in [("threads", "1"), ("chunk-rows", "7"), ("memory-limit", "1GiB")] {
         let same = stage.incremental().with(flag, value);
-        assert_eq!(stage.redone_by(&same), [], "{flag}");
+        assert_eq!(stage.redone_by(&same), NONE, "{flag}");
     }
 }
 
@@ -237,7 +277,7 @@ fn without_a_ledger_none_is_made_and_none_goes_stale() {
     assert_eq!(stage.ledgers(), 0);
     stage.incremental().done().succeeds();
     assert_eq!(stage.ledgers(), 1);
-    assert_eq!(stage.redone(), []);
+    assert_eq!(stage.redone(), NONE);
     // What these rules write is not what the ledger says.
     without.with("to", "2025-10-02").with("fan-out", "collapse").done().succeeds();
     assert_eq!(stage.status(), words(&[("missing", &[]), ("missing", &[]), ("done", &[])]));
@@ -270,7 +310,7 @@ fn a_user_who_may_not_make_the_ledger_is_told_what_to_do() {
     run.done().fails(4, &["lacks UPDATE", "ocp_rollup_ledger", "--ledger off"]);
     run.clone().with("ledger", "off").done().warns(&["ledger", "lacks UPDATE"]);
     stage.execute(&format!("GRANT UPDATE ON ocp_rollup_ledger TO {user}"));
-    assert_eq!(stage.redone_by(&run.switch("--incremental")), []);
+    assert_eq!(stage.redone_by(&run.switch("--incremental")), NONE);
     stage.execute(&format!("DROP OWNED BY {user}; DROP ROLE {user}"));
 }
 
@@ -289,7 +329,7 @@ fn runs_that_start_at_once_make_one_ledger() {
     racing.into_iter().for_each(|run| run.done().succeeds());
     assert_eq!(stage.ledgers(), 1);
     assert_eq!(stage.uuids().len(), 3);
-    assert_eq!(stage.redone(), []);
+    assert_eq!(stage.redone(), NONE);
 }
 
 #[test]
@@ -339,5 +379,5 @@ fn two_tenants_of_one_database_have_a_ledger_each() {
     run.done().succeeds();
     let query = format!("SELECT count(*) FROM {TABLE}");
     assert_eq!(client_of(&other).query_one(&query, &[]).unwrap().get::<_, i64>(0), 6);
-    assert_eq!(stage.redone(), []);
+    assert_eq!(stage.redone(), NONE);
 }

@@ -11,6 +11,9 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use common::cgroup::Cgroup;
+use common::line_items::{node_labels, pod};
+use common::program::Scene;
+use common::tree::Table;
 use ocp_rollup::generate::{self, Plan};
 use tempfile::TempDir;
 
@@ -114,6 +117,51 @@ fn too_small_a_limit_names_the_least_that_would_do_and_that_does() {
     assert!(output.status.success(), "{least} MiB: {}", text(&output));
     assert_eq!(cgroup.oom_kills(), 0);
     assert!(fs::read(out).unwrap() == unlimited(), "other bytes");
+}
+
+#[test]
+fn many_days_held_open_spill_the_largest_and_give_the_same_bytes() {
+    // Every row group holds all days, so that all of them stay open until the last is read.
+    let rows = |hour: usize| {
+        (0..40_000).map(move |i| {
+            let time = format!("2025-10-{:02} {hour:02}:00", 1 + i % 20);
+            let app = format!(r#"{{"app": "{i}-{hour}"}}"#);
+            pod().at(&time).with("pod_labels", app.as_str())
+        })
+    };
+    let scene = Scene::new();
+    (0..4).for_each(|hour| drop(scene.tree.add(&Table::pods(rows(hour)))));
+    scene.run().done().succeeds();
+    let unlimited = fs::read(scene.csv()).unwrap();
+    let done = scene.run().with("memory-limit", "48MiB").done();
+    done.succeeds();
+    assert!(done.stdout.contains("spilled "), "{}", done.stdout);
+    assert!(done.stdout.contains("held open 20 days"), "{}", done.stdout);
+    assert!(fs::read(scene.csv()).unwrap() == unlimited, "other bytes");
+}
+
+#[test]
+fn labels_of_nodes_that_cannot_be_held_name_a_limit_that_does() {
+    let labels = (0..60_000).map(|i| {
+        let (node, zone) = (format!("node-{i}"), format!(r#"{{"app": "{i:0>200}"}}"#));
+        node_labels().with("node", node.as_str()).with("node_labels", zone.as_str())
+    });
+    let scene = Scene::new();
+    scene.tree.add(&Table::node_labels(labels));
+    scene.tree.add(&Table::pods([pod()]));
+    let run = |limit: &str| {
+        scene
+            .run()
+            .with("to", "2025-10-01")
+            .with("memory-limit", limit)
+            .with("force-spill", 1)
+            .done()
+    };
+    let done = run("48MiB");
+    done.fails(5, &["2025-10-01", "labels of its nodes", "at least"]);
+    let least = done.stderr.split("at least ").nth(1).unwrap();
+    let least: u64 = least.split(" MiB").next().unwrap().parse().unwrap();
+    run(&format!("{least}MiB")).succeeds();
 }
 
 #[test]

@@ -146,6 +146,9 @@ fn the_file_says_what_was_done_and_when_all_was_well_last() {
     for stage in ["plan", "aggregate", "finish", "write"] {
         assert!(page.of("stage_seconds_total", "stage", stage) > 0.0, "{stage}");
     }
+    for kind in ["deadlock", "serialization_failure", "lost_connection"] {
+        assert_eq!(page.of("redone_days_total", "kind", kind), 0.0, "{kind}");
+    }
     let success = page.get("last_success_timestamp_seconds");
     assert_eq!(success, page.get("end_time_seconds"));
     assert!(page.get("start_time_seconds") <= success);

@@ -27,9 +27,9 @@ fn every_flag_has_a_help_text_and_every_command_of_many_flags_headings() {
             let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.len() > 5, "{name}: {} says {help:?}", argument.get_id());
         }
-        let flags = visible().filter(|argument| !argument.is_positional());
-        let bare = flags.filter(|flag| flag.get_help_heading().is_none()).count();
-        assert!(bare <= 2, "{name}: {bare} flags stand under no heading");
+        let flags = || visible().filter(|argument| !argument.is_positional());
+        let bare = flags().filter(|flag| flag.get_help_heading().is_none()).count();
+        assert!(bare <= 2 || flags().count() <= 8, "{name}: {bare} flags under no heading");
         assert!(printed(&[name, "--help"]).contains("Usage: ocp-rollup"));
     }
 }

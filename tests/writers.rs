@@ -106,6 +106,18 @@ fn what_goes_on_failing_ends_the_run_with_what_was_tried() {
 }
 
 #[test]
+fn an_interruption_ends_the_tries() {
+    let mut stage = Stage::new();
+    stage.trip(u32::MAX, "RAISE EXCEPTION 'always' USING ERRCODE = '40P01'");
+    let mut run = stage.run().with("db-retry-for", "1h").start();
+    let tried = "SELECT 1 FROM trips WHERE last_value > 2";
+    run.until(|| !stage.client.query(tried, &[]).unwrap().is_empty());
+    run.signal("TERM");
+    run.done().fails(6, &["interrupted"]);
+    assert_eq!(stage.rows("true"), 0);
+}
+
+#[test]
 fn a_real_deadlock_is_survived() {
     let mut stage = Stage::new();
     stage.run().done().succeeds();
@@ -114,19 +126,20 @@ fn a_real_deadlock_is_survived() {
     let mut other = client_of(&stage.tenant);
     other.batch_execute("SET deadlock_timeout = '1min'").unwrap();
     let mut writer = other.transaction().unwrap();
+    // The run deletes in the order in which it wrote: `Worker unallocated` comes first.
     let one = |kind| {
         format!(
             "UPDATE {TABLE} SET node = node WHERE usage_start = '2025-10-02' \
              AND namespace {kind} 'shop'"
         )
     };
-    writer.execute(&one("<>"), &[]).unwrap();
+    writer.execute(&one("="), &[]).unwrap();
     let mut run = stage.run().start();
     let waits = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() \
                  AND application_name = 'ocp-rollup' AND wait_event_type = 'Lock' \
                  AND query LIKE 'DELETE%'";
     run.until(|| !stage.client.query(waits, &[]).unwrap().is_empty());
-    writer.execute(&one("="), &[]).unwrap();
+    writer.execute(&one("<>"), &[]).unwrap();
     writer.rollback().unwrap();
     let done = run.done();
     done.succeeds();

@@ -17,8 +17,8 @@ pub struct NodeInterval {
 /// The greatest capacities that any row of a node and interval shows; NaN if none.
 #[derive(Debug, Clone, Copy)]
 pub struct Most {
-    core_seconds: f64,
-    byte_seconds: f64,
+    pub core_seconds: f64,
+    pub byte_seconds: f64,
 }
 
 impl Default for Most {
@@ -53,10 +53,29 @@ impl Capacity {
     /// Takes over another state's capacities.
     pub fn merge(&mut self, other: &Capacity, ids: &mut Translation<'_>) {
         for (key, theirs) in other.nodes.iter() {
-            let ours = self.nodes.entry(NodeInterval { node: ids.text(key.node), ..key });
-            ours.core_seconds = greater(ours.core_seconds, theirs.core_seconds);
-            ours.byte_seconds = greater(ours.byte_seconds, theirs.byte_seconds);
+            self.merge_one(NodeInterval { node: ids.text(key.node), ..key }, theirs);
         }
+    }
+
+    /// Takes in what is known of a node and interval.
+    pub fn merge_one(&mut self, key: NodeInterval, theirs: &Most) {
+        let ours = self.nodes.entry(key);
+        ours.core_seconds = greater(ours.core_seconds, theirs.core_seconds);
+        ours.byte_seconds = greater(ours.byte_seconds, theirs.byte_seconds);
+    }
+
+    /// How many nodes and intervals there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// The node and interval at `index`, and what is known of it.
+    pub fn at(&self, index: usize) -> (NodeInterval, &Most) {
+        (self.nodes.key(index), self.nodes.state(index))
     }
 
     /// Sums over the intervals: by node, and of all nodes.
@@ -76,9 +95,26 @@ impl Capacity {
     pub fn heap_bytes(&self) -> usize {
         self.nodes.heap_bytes()
     }
+
+    /// Bytes that `rows` more rows may take at once.
+    pub fn growth_bytes(&self, rows: usize) -> usize {
+        self.nodes.growth_bytes(rows)
+    }
 }
 
 impl CapacityTotals {
+    /// Adds the capacity of other nodes.
+    pub fn merge(&mut self, other: &CapacityTotals) {
+        for (sum, other) in [
+            (&mut self.core_seconds, &other.core_seconds),
+            (&mut self.byte_seconds, &other.byte_seconds),
+        ] {
+            if let Some(other) = other {
+                sum.get_or_insert_with(|| other.zeroed()).add_times(other, 1);
+            }
+        }
+    }
+
     fn add(&mut self, most: &Most) {
         if !most.core_seconds.is_nan() {
             self.core_seconds

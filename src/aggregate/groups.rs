@@ -14,6 +14,14 @@ pub struct Groups<K, S> {
     table: HashTable<u32>,
 }
 
+/// Bytes that a vector takes more when it must hold `more` values: it doubles.
+pub fn vec_growth<T>(values: &Vec<T>, more: usize) -> usize {
+    match values.len() + more > values.capacity() {
+        true => values.capacity().max(more) * size_of::<T>(),
+        false => 0,
+    }
+}
+
 impl<K, S> Default for Groups<K, S> {
     fn default() -> Self {
         Groups { keys: Vec::new(), states: Vec::new(), table: HashTable::new() }
@@ -85,6 +93,16 @@ impl<K: Copy + Eq + Hash, S: Default> Groups<K, S> {
 
     pub fn iter(&self) -> impl Iterator<Item = (K, &S)> {
         self.keys.iter().copied().zip(&self.states)
+    }
+
+    /// Bytes that `more` groups may take at once: a table that doubles holds the old one until it
+    /// is done.
+    pub fn growth_bytes(&self, more: usize) -> usize {
+        let table = match self.table.len() + more > self.table.capacity() {
+            true => 2 * self.table.allocation_size(),
+            false => 0,
+        };
+        vec_growth(&self.keys, more) + vec_growth(&self.states, more) + table
     }
 
     /// Bytes held, capacity included.

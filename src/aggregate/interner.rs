@@ -63,6 +63,15 @@ impl Interner {
         self.texts
     }
 
+    /// Bytes that `more` texts may take at once.
+    pub fn growth_bytes(&self, more: usize) -> usize {
+        let table = match self.table.len() + more > self.table.capacity() {
+            true => 2 * self.table.allocation_size(),
+            false => 0,
+        };
+        self.texts.growth_bytes(more) + table
+    }
+
     /// Bytes held, capacity included.
     pub fn heap_bytes(&self) -> usize {
         self.texts.heap_bytes() + self.table.allocation_size()

@@ -40,7 +40,17 @@ impl OwnerLabels {
 
     /// Takes over another state's objects.
     pub fn merge(&mut self, other: &OwnerLabels, ids: &mut Translation<'_>) {
-        for (key, &theirs) in other.objects.iter() {
+        self.merge_of(other, ids, |_| true);
+    }
+
+    /// The same, of the owners alone that `holds` accepts: by their ids in the other state.
+    pub fn merge_of(
+        &mut self,
+        other: &OwnerLabels,
+        ids: &mut Translation<'_>,
+        holds: impl Fn(TextId) -> bool,
+    ) {
+        for (key, &theirs) in other.objects.iter().filter(|(key, _)| holds(key.owner)) {
             let seen = self
                 .objects
                 .entry(Owned { owner: ids.text(key.owner), labels: ids.set(key.labels) });

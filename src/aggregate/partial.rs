@@ -14,6 +14,7 @@ use crate::labels::known::KnownLabels;
 use crate::labels::parse::{self, LabelError, Pair};
 use crate::labels::sets::{LabelSets, SetId};
 use crate::settings::NullRules;
+use crate::summary::row::TextId;
 
 /// Everything that the day's rows come to. Self-contained: its ids mean nothing outside it, so it
 /// can move between threads, and two of them merge in any order to the same day.
@@ -36,12 +37,24 @@ pub struct Partial {
 
 /// The identity of a state: what was made of ids under another one means nothing here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StateId(u64);
+pub struct StateId {
+    line: u64,
+    generation: u64,
+}
 
 impl StateId {
-    fn next() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        StateId(NEXT.fetch_add(1, Ordering::Relaxed))
+    fn first() -> Self {
+        static LINES: AtomicU64 = AtomicU64::new(0);
+        StateId { line: LINES.fetch_add(1, Ordering::Relaxed), generation: 0 }
+    }
+
+    fn next(self) -> Self {
+        StateId { generation: self.generation + 1, ..self }
+    }
+
+    /// Whether one of them is the other or came in its place: then only one of them still is.
+    pub fn is_of_line(self, other: StateId) -> bool {
+        self.line == other.line
     }
 }
 
@@ -56,7 +69,7 @@ impl Partial {
     /// `known_labels` is empty; `seed` keeps an attacker who chooses texts from choosing hashes.
     pub fn new(known_labels: KnownLabels, seed: u64) -> Self {
         Partial {
-            id: StateId::next(),
+            id: StateId::first(),
             texts: Interner::new(seed),
             sets: LabelSets::default(),
             known_labels,
@@ -99,42 +112,50 @@ impl Partial {
 
     /// The sum of two states of the same day.
     pub fn merge(mut self, other: Partial) -> Partial {
-        self.merge_besides_pods(&other);
-        self.merge_pods(&other);
-        self
-    }
-
-    /// Takes over all of another state but its pod groups.
-    fn merge_besides_pods(&mut self, other: &Partial) {
-        let mut ids = Translation::new(other, &mut self.texts, &mut self.sets);
+        let mut ids = Translation::new(&other, &mut self.texts, &mut self.sets);
+        self.pods.merge(&other.pods, &mut ids);
         self.capacity.merge(&other.capacity, &mut ids);
         self.places.merge(&other.places, &mut ids);
         self.storage.merge(&other.storage, &mut ids);
         self.node_labels.merge(&other.node_labels, &mut ids);
         self.namespace_labels.merge(&other.namespace_labels, &mut ids);
         self.rows_without_node += other.rows_without_node;
+        self
     }
 
-    fn merge_pods(&mut self, other: &Partial) {
+    /// An empty state in the place of this one, which is gone.
+    pub fn successor(&self, known_labels: KnownLabels) -> Partial {
+        let id = self.id.next();
+        Partial { id, ..Partial::new(known_labels, self.texts.seed()) }
+    }
+
+    /// Takes over what stays in memory when a state is spilled: label objects of nodes and
+    /// namespaces, and counts.
+    pub fn merge_owners(&mut self, other: &Partial) {
         let mut ids = Translation::new(other, &mut self.texts, &mut self.sets);
-        self.pods.merge(&other.pods, &mut ids);
+        self.node_labels.merge(&other.node_labels, &mut ids);
+        self.namespace_labels.merge(&other.namespace_labels, &mut ids);
+        self.rows_without_node += other.rows_without_node;
     }
 
-    /// Splits the pod groups off, leaving a state of the rest that holds no text but its own.
-    pub fn split_pods(self, known_labels: KnownLabels) -> (Partial, Partial) {
-        let mut rest = Partial::new(known_labels, self.texts.seed());
-        rest.merge_besides_pods(&self);
-        (rest, self)
+    /// A state of the label objects of all namespaces, and of the nodes that `holds` accepts.
+    pub fn owners(&self, holds: impl Fn(TextId) -> bool) -> Partial {
+        let mut owners = Partial::empty(self.texts.seed());
+        let mut ids = Translation::new(self, &mut owners.texts, &mut owners.sets);
+        owners.node_labels.merge_of(&self.node_labels, &mut ids, holds);
+        owners.namespace_labels.merge(&self.namespace_labels, &mut ids);
+        owners
     }
 
-    /// The node and namespace facts that pod groups are finished with.
-    pub fn facts(&self) -> Partial {
-        let mut facts = Partial::empty(self.texts.seed());
-        let mut ids = Translation::new(self, &mut facts.texts, &mut facts.sets);
-        facts.capacity.merge(&self.capacity, &mut ids);
-        facts.node_labels.merge(&self.node_labels, &mut ids);
-        facts.namespace_labels.merge(&self.namespace_labels, &mut ids);
-        facts
+    /// Bytes that `rows` more rows may take at once where every one of them brings new texts.
+    pub fn growth_bytes(&self, rows: usize) -> usize {
+        self.texts.growth_bytes(rows)
+            + self.sets.growth_bytes(rows)
+            + self.known_labels.growth_bytes(rows)
+            + self.pods.groups.growth_bytes(rows)
+            + self.capacity.growth_bytes(rows)
+            + self.places.growth_bytes(rows, self.texts.len() + rows)
+            + self.storage.growth_bytes(rows)
     }
 
     /// Bytes held, capacity included.

@@ -1,6 +1,6 @@
 //! Where pods ran: what storage rows are joined with.
 
-use super::groups::Groups;
+use super::groups::{Groups, vec_growth};
 use super::rows::PodRows;
 use super::translation::Translation;
 use crate::summary::row::TextId;
@@ -53,13 +53,29 @@ impl Places {
     /// Takes over another state's places.
     pub fn merge(&mut self, other: &Places, ids: &mut Translation<'_>) {
         for (place, ()) in other.places.iter() {
-            self.places.entry(Place {
+            self.merge_one(Place {
                 namespace: ids.text(place.namespace),
                 pod: ids.text(place.pod),
                 node: ids.text(place.node),
                 resource_id: ids.text(place.resource_id),
             });
         }
+    }
+
+    pub fn merge_one(&mut self, place: Place) {
+        self.places.entry(place);
+    }
+
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    pub fn at(&self, index: usize) -> Place {
+        self.places.key(index)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Place> {
@@ -69,5 +85,14 @@ impl Places {
     /// Bytes held, capacity included.
     pub fn heap_bytes(&self) -> usize {
         self.places.heap_bytes() + self.last.capacity() * size_of::<Place>()
+    }
+
+    /// Bytes that `rows` more rows may take at once, whose texts are the first of `texts`.
+    pub fn growth_bytes(&self, rows: usize, texts: usize) -> usize {
+        if self.last.is_empty() {
+            return 0;
+        }
+        self.places.growth_bytes(rows)
+            + vec_growth(&self.last, texts.saturating_sub(self.last.len()))
     }
 }

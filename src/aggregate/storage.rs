@@ -27,7 +27,7 @@ pub struct StorageKey {
 
 #[derive(Debug, Clone, Copy)]
 pub struct StorageState {
-    sums: Sums<STORAGE_SUMS>,
+    pub sums: Sums<STORAGE_SUMS>,
     /// The greatest so far; NaN if none.
     pub capacity_bytes: f64,
     /// Line items in the group.
@@ -43,7 +43,7 @@ impl Default for StorageState {
 #[derive(Debug, Default)]
 pub struct Storage {
     pub groups: Groups<StorageKey, StorageState>,
-    outliers: Outliers,
+    pub outliers: Outliers,
 }
 
 impl Storage {
@@ -74,7 +74,7 @@ impl Storage {
     pub fn merge(&mut self, other: &Storage, ids: &mut Translation<'_>) {
         let mut group_of = Vec::with_capacity(other.groups.len());
         for (key, theirs) in other.groups.iter() {
-            let group = self.groups.index(StorageKey {
+            let key = StorageKey {
                 namespace: ids.text(key.namespace),
                 pod: ids.text(key.pod),
                 claim: ids.text(key.claim),
@@ -83,14 +83,21 @@ impl Storage {
                 csi_volume_handle: ids.text(key.csi_volume_handle),
                 volume_labels: ids.set(key.volume_labels),
                 claim_labels: ids.set(key.claim_labels),
-            });
+            };
+            let group = self.merge_group(key, theirs);
             group_of.push(group);
-            let ours = self.groups.state_mut(group);
-            ours.sums.merge(group, &theirs.sums, &SCALES, &mut self.outliers);
-            ours.capacity_bytes = greater(ours.capacity_bytes, theirs.capacity_bytes);
-            ours.rows += theirs.rows;
         }
         self.outliers.merge(&other.outliers, |g| group_of[g]);
+    }
+
+    /// Adds to the group of `key`, whose index it returns; outliers are merged apart.
+    pub fn merge_group(&mut self, key: StorageKey, theirs: &StorageState) -> usize {
+        let group = self.groups.index(key);
+        let ours = self.groups.state_mut(group);
+        ours.sums.merge(group, &theirs.sums, &SCALES, &mut self.outliers);
+        ours.capacity_bytes = greater(ours.capacity_bytes, theirs.capacity_bytes);
+        ours.rows += theirs.rows;
+        group
     }
 
     /// Sum `measure` of group `index`; `None` if no value was present.
@@ -102,5 +109,13 @@ impl Storage {
     /// Bytes held, capacity included.
     pub fn heap_bytes(&self) -> usize {
         self.groups.heap_bytes() + self.outliers.heap_bytes()
+    }
+
+    /// Bytes that `rows` more rows may take at once.
+    pub fn growth_bytes(&self, rows: usize) -> usize {
+        match self.groups.is_empty() {
+            true => 0,
+            false => self.groups.growth_bytes(rows),
+        }
     }
 }

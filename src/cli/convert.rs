@@ -6,6 +6,7 @@ use clap::Args;
 use uuid::Uuid;
 
 use super::logging::LoggingFlags;
+use super::s3::S3Flags;
 use super::{ConfigFlag, Flags, text};
 use crate::convert::Plan;
 
@@ -17,8 +18,8 @@ pub struct ConvertArgs {
     #[arg(long, value_name = "PATH", required = true)]
     pub input: Vec<PathBuf>,
 
-    /// Folder that is to hold `data/`; it becomes the --source of `run`
-    #[arg(long, value_name = "DIR")]
+    /// Folder, or `s3://bucket[/prefix]`, that is to hold `data/`; it becomes the --source of `run`
+    #[arg(long, value_name = "DIR|URI")]
     pub out: PathBuf,
 
     /// Account part of the path, e.g. `org1234567`
@@ -53,12 +54,14 @@ pub struct ConvertCommand {
     #[command(flatten)]
     pub args: ConvertArgs,
     #[command(flatten)]
+    pub s3: S3Flags,
+    #[command(flatten)]
     pub logging: LoggingFlags,
 }
 
 impl Flags for ConvertCommand {
     fn value(&self, name: &str) -> Option<String> {
-        self.logging.value(name)
+        self.s3.value(name).or_else(|| self.logging.value(name))
     }
 }
 

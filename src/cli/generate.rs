@@ -6,6 +6,8 @@ use chrono::NaiveDate;
 use clap::Args;
 use uuid::Uuid;
 
+use super::ConfigFlag;
+use super::s3::S3Flags;
 use crate::generate::{PROVIDER_UUID, Plan};
 
 /// Write a synthetic tree of hourly usage in Koku's layout, with its lookups, of any size.
@@ -14,9 +16,12 @@ use crate::generate::{PROVIDER_UUID, Plan};
 /// for byte, whatever --threads.
 #[derive(Debug, Clone, Args)]
 pub struct GenerateArgs {
-    /// Folder that is to hold `data/` and `lookups/`
-    #[arg(long, value_name = "DIR", help_heading = "Place")]
+    /// Folder that is to hold `data/` and `lookups/`, or `s3://bucket[/prefix]` for `data/`
+    #[arg(long, value_name = "DIR|URI", help_heading = "Place")]
     pub out: PathBuf,
+    /// Folder for the lookups [default: lookups in --out; needed where that is no folder]
+    #[arg(long, value_name = "DIR", help_heading = "Place")]
+    pub lookups: Option<PathBuf>,
     /// Another seed is another cluster of the same size
     #[arg(long, default_value_t = 1, help_heading = "Size and content")]
     pub seed: u64,
@@ -67,11 +72,16 @@ pub struct GenerateArgs {
     /// Replace the data this source already has in DIR (other sources are left alone)
     #[arg(long, help_heading = "Place")]
     pub overwrite: bool,
+    #[command(flatten)]
+    pub config: ConfigFlag,
+    #[command(flatten)]
+    pub s3: S3Flags,
 }
 
 impl From<GenerateArgs> for Plan {
     fn from(args: GenerateArgs) -> Self {
         Self {
+            lookups: args.lookups.unwrap_or_else(|| args.out.join("lookups")),
             out: args.out,
             seed: args.seed,
             from: args.from,

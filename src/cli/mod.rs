@@ -3,6 +3,7 @@
 //! A flag that was not given stays `None`, so that [`crate::settings::settle`] can look for the
 //! value in the environment and the config file before it takes the default.
 
+pub mod bench;
 pub mod convert;
 pub mod demo;
 pub mod generate;
@@ -11,6 +12,7 @@ pub mod observe;
 pub mod plan;
 pub mod postgres;
 pub mod run;
+pub mod s3;
 pub mod shell;
 pub mod status;
 pub mod verify;
@@ -74,6 +76,11 @@ pub enum Command {
     Demo(demo::DemoArgs),
     Completions(shell::CompletionsArgs),
     Man(shell::ManArgs),
+    /// Compare the ways of saving, numbers of threads and chunk sizes on the same rows.
+    #[command(long_about = bench::ABOUT)]
+    Bench(Box<bench::BenchFlags>),
+    #[command(hide = true)]
+    BenchRun(Box<bench::BenchRunFlags>),
 }
 
 /// The flag that names the config file; shared by every subcommand that settles settings.

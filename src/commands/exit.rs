@@ -2,6 +2,7 @@
 
 use super::output::OutputError;
 use super::shell::ManError;
+use crate::bench::BenchError;
 use crate::demo::DemoError;
 use crate::generate::GenerateError;
 use crate::ledger::LedgerError;
@@ -74,15 +75,33 @@ pub fn code(error: &anyhow::Error) -> u8 {
         if let Some(error) = cause.downcast_ref::<RunError>() {
             return match error {
                 RunError::Read(_) | RunError::Input(_) => INPUT,
-                RunError::Sink(_) | RunError::Spill(_) => OUTPUT,
+                RunError::Sink(_) | RunError::Spill(_) | RunError::Incomplete { .. } => OUTPUT,
+                RunError::TooLarge { .. } => MEMORY,
                 RunError::Interrupted => INTERRUPTED,
             };
         }
         if let Some(error) = cause.downcast_ref::<GenerateError>() {
-            return if error.is_usage() { USAGE } else { OUTPUT };
+            return match error {
+                GenerateError::Store(StoreError::Interrupted) => INTERRUPTED,
+                error if error.is_usage() => USAGE,
+                _ => OUTPUT,
+            };
         }
         if let Some(DemoError::Folder { .. } | DemoError::Write { .. }) = cause.downcast_ref() {
             return OUTPUT;
+        }
+        if let Some(error) = cause.downcast_ref::<BenchError>() {
+            return match error {
+                BenchError::Failed { code, .. } => *code,
+                BenchError::Different { .. } => DIFFERENT,
+                BenchError::Killed { .. } => MEMORY,
+                BenchError::Interrupted => INTERRUPTED,
+                BenchError::Folder { .. }
+                | BenchError::Start { .. }
+                | BenchError::Watch { .. }
+                | BenchError::Answer { .. }
+                | BenchError::ReadBack { .. } => OUTPUT,
+            };
         }
         if cause.is::<crate::database::DatabaseError>() || cause.is::<LedgerError>() {
             return OUTPUT;

@@ -1,5 +1,6 @@
 //! The subcommands: each settles its settings, does its work and says what came of it.
 
+pub mod bench;
 pub mod convert;
 pub mod demo;
 pub mod exit;
@@ -12,4 +13,5 @@ pub mod run;
 pub mod shell;
 pub mod signals;
 pub mod status;
+pub mod target;
 pub mod verify;

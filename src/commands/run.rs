@@ -18,7 +18,7 @@ use crate::lookups::{self, Lookups, periods};
 use crate::memory::limit::Cgroup;
 use crate::memory::shares::{Budget, Shares, TooSmall};
 use crate::memory::watch::{self, Watch};
-use crate::memory::{limit, usage};
+use crate::memory::{allocator, limit, usage};
 use crate::pipeline::{self, Job, Outcome};
 use crate::plan::{Plan, PlanError, chunks, discover};
 use crate::report;
@@ -41,6 +41,7 @@ use crate::summary::row::DayMeta;
 use crate::telemetry::{Figure, Planned, Telemetry};
 
 pub fn run(flags: &RunFlags) -> Result<u8> {
+    let unsettled = allocator::settle();
     let config = load::config(&flags.config)?;
     let settled = settings::settle(flags, &load::env, config.as_ref(), load::today())?;
     let mut settings = settled.settings;
@@ -48,6 +49,9 @@ pub fn run(flags: &RunFlags) -> Result<u8> {
     let telemetry = Arc::new(Telemetry::new(settings.observe.report.is_some()));
     logging::start_run(&settings.logging, Identity::of(&settings), &telemetry);
     settled.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    if let Some(error) = unsettled {
+        tracing::debug!("the allocator stays as it is: {error}");
+    }
     tracing::info!("settled settings: {}", report::settings::line(&settings));
     let signals = Signals::listen()?;
     let monitor = Monitor::start(&settings, &telemetry)?;
@@ -242,11 +246,11 @@ fn open_sink(
 ) -> Result<Box<dyn Sink>, SinkError> {
     Ok(match &settings.sink {
         SinkTo::Csv(path) => {
-            signals.begin_writing(None);
+            signals.begin_writing(Some(Box::new(|| {})));
             Box::new(CsvSink::create(path)?)
         }
         SinkTo::Parquet(path) => {
-            signals.begin_writing(None);
+            signals.begin_writing(Some(Box::new(|| {})));
             Box::new(ParquetSink::create(path)?)
         }
         SinkTo::Postgres => {

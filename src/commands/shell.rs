@@ -39,12 +39,12 @@ pub fn completions(args: CompletionsArgs) -> Result<u8> {
 
 pub fn man(args: &ManArgs) -> Result<u8> {
     let mut command = Cli::command();
-    command.build();
     if let Some(folder) = &args.out {
         clap_mangen::generate_to(command, folder)
             .map_err(|source| ManError::Write { path: folder.clone(), source })?;
         return Ok(exit::DONE);
     }
+    command.build();
     let page = match &args.command {
         None => command,
         Some(name) => command.find_subcommand(name).cloned().ok_or_else(|| {

@@ -2,16 +2,21 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use super::{exit, output};
+use crate::sink::file;
 
 /// How soon a signal is noticed, and how often [`Hurry`] is called after one.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// How long a run may take to end by itself after a signal: what is computed at one go, as the order
+/// of the rows of a large day, cannot be broken off.
+const GRACE: Duration = Duration::from_secs(4);
 
 /// Ends whatever keeps the run waiting; called again and again until the run is over.
 pub type Hurry = Box<dyn Fn() + Send>;
@@ -55,7 +60,8 @@ impl Signals {
         &self.cancelled
     }
 
-    /// To be called before the first thing that must not be left half done.
+    /// To be called before the first thing that must not be left half done. With a `hurry`, what is
+    /// done may be broken off if it does not end soon: output files are removed, transactions end.
     pub fn begin_writing(&self, hurry: Option<Hurry>) {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Stage::Writing(hurry);
     }
@@ -67,15 +73,23 @@ fn end() -> ! {
 }
 
 fn watch(cancelled: &AtomicBool, stage: &Mutex<Stage>) {
+    let mut since = None;
     loop {
         std::thread::sleep(LOOK);
         if !cancelled.load(Ordering::Relaxed) {
             continue;
         }
+        let since = *since.get_or_insert_with(Instant::now);
         // Held until the process has ended, so that no writing begins meanwhile.
         match &*stage.lock().unwrap_or_else(PoisonError::into_inner) {
             Stage::Preparing => {
                 output::error("interrupted before anything was written");
+                end();
+            }
+            Stage::Writing(Some(_)) if since.elapsed() > GRACE => {
+                // A database rolls back by itself what is not committed.
+                let _no_file_appears = file::remove_pending();
+                output::error("interrupted: the day or file in progress was dropped");
                 end();
             }
             Stage::Writing(Some(hurry)) => hurry(),

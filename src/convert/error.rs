@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::line_items::table_file::TableError;
+use crate::store::StoreError;
 
 /// Why a payload could not be converted. The message says where and what to do; the cause is the
 /// source.
@@ -70,6 +71,10 @@ pub enum ConvertError {
         path.display()
     )]
     Publish { path: PathBuf, source: std::io::Error },
+    #[error(
+        "cannot bring {path} up to date in the store; some files of the payload may be there already: convert it again"
+    )]
+    Upload { path: String, source: StoreError },
     #[error("interrupted; nothing was converted")]
     Interrupted,
 }
@@ -92,7 +97,10 @@ impl ConvertError {
             | Self::ReadBatch { .. }
             | Self::Write { .. }
             | Self::Publish { .. } => Fault::Output,
-            Self::Interrupted => Fault::Interrupted,
+            Self::Upload { source: StoreError::Interrupted, .. } | Self::Interrupted => {
+                Fault::Interrupted
+            }
+            Self::Upload { .. } => Fault::Output,
             _ => Fault::Input,
         }
     }

@@ -15,6 +15,7 @@ mod inputs;
 mod manifest;
 mod publish;
 mod summary;
+mod upload;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,6 +34,7 @@ use self::inputs::Payload;
 use self::summary::Counts;
 use crate::line_items::columns::Report;
 use crate::line_items::place::SourceTree;
+use crate::store::S3Store;
 
 /// Bytes an archive may unpack to, where no other limit is given.
 pub const MAX_UNPACKED: u64 = 20 << 30;
@@ -45,7 +47,7 @@ const ROWS_BETWEEN_LOOKS: u64 = 4096;
 pub struct Plan {
     /// Archives of one payload, or a folder with its CSV files, or CSV files.
     pub inputs: Vec<PathBuf>,
-    /// The folder that is to hold `data/`.
+    /// The folder that is to hold `data/`, or the name of a store's.
     pub out: PathBuf,
     /// Schema or account; the account part of the paths follows from it.
     pub org_id: String,
@@ -75,6 +77,24 @@ impl Plan {
     }
 }
 
+/// Converts one payload into an object store: [`run`] where [`Plan::out`] is one, of which it is
+/// only the name here. What is not finished yet lies in the system's folder for temporary files.
+///
+/// # Errors
+/// As for [`run`].
+pub fn run_to_store(
+    plan: &Plan,
+    store: &S3Store,
+    cancelled: &AtomicBool,
+) -> Result<Summary, ConvertError> {
+    plan.check()?;
+    let staging = tempfile::Builder::new()
+        .prefix("convert-")
+        .tempdir()
+        .map_err(|source| ConvertError::Write { path: std::env::temp_dir(), source })?;
+    convert(plan, staging.path(), Some(store), cancelled)
+}
+
 /// Converts one payload and says what was made of it. Files of an earlier conversion of the same
 /// payload are replaced; those of other payloads are left alone.
 ///
@@ -90,7 +110,7 @@ pub fn run(plan: &Plan, cancelled: &AtomicBool) -> Result<Summary, ConvertError>
         .prefix(".convert-")
         .tempdir_in(&plan.out)
         .map_err(failed)
-        .and_then(|staging| convert(plan, staging.path(), cancelled));
+        .and_then(|staging| convert(plan, staging.path(), None, cancelled));
     if done.is_err() && new {
         // The failure is what will be reported; a folder with something in it stays.
         let _ = fs::remove_dir(&plan.out);
@@ -98,7 +118,12 @@ pub fn run(plan: &Plan, cancelled: &AtomicBool) -> Result<Summary, ConvertError>
     done
 }
 
-fn convert(plan: &Plan, staging: &Path, cancelled: &AtomicBool) -> Result<Summary, ConvertError> {
+fn convert(
+    plan: &Plan,
+    staging: &Path,
+    store: Option<&S3Store>,
+    cancelled: &AtomicBool,
+) -> Result<Summary, ConvertError> {
     let payload = inputs::open(plan, staging, cancelled)?;
     let mut reports: BTreeMap<Report, Counts> = BTreeMap::new();
     // A bit for every hour of the day.
@@ -147,10 +172,15 @@ fn convert(plan: &Plan, staging: &Path, cancelled: &AtomicBool) -> Result<Summar
         .into_iter()
         .map(|(date, hours)| (date, if is_additive { 0 } else { hours.count_ones() }))
         .collect();
-    let tree =
-        SourceTree::new(&plan.out, crate::settings::account(&plan.org_id), plan.provider_uuid);
+    let account = crate::settings::account(&plan.org_id);
+    let tree = |root: &Path| SourceTree::new(root, account, plan.provider_uuid);
     go_on(cancelled)?;
-    publish::publish(&tree, &manifest_id, &staged, &hours)?;
+    match store {
+        None => publish::publish(&tree(&plan.out), &manifest_id, &staged, &hours)?,
+        Some(store) => {
+            upload::upload(store, &tree(Path::new("")), &manifest_id, &staged, &hours)?;
+        }
+    }
     Ok(summary(plan, payload, manifest_id, reports, &hours, &staged))
 }
 

@@ -75,19 +75,32 @@ fn sidecar(file: &Path) -> PathBuf {
 }
 
 /// What Koku's objects carry as user metadata, whose values are texts.
+pub fn metadata(manifest_id: &str, date: NaiveDate, hours: u32) -> [(&'static str, String); 3] {
+    [
+        ("manifestid", manifest_id.to_owned()),
+        ("reportdatestart", date.to_string()),
+        ("reportnumhours", hours.to_string()),
+    ]
+}
+
 fn write_sidecar(
     path: &Path,
     manifest_id: &str,
     date: NaiveDate,
     hours: u32,
 ) -> Result<(), ConvertError> {
-    let text = serde_json::json!({
-        "manifestid": manifest_id,
-        "reportdatestart": date.to_string(),
-        "reportnumhours": hours.to_string(),
-    });
+    let text = serde_json::json!(BTreeMap::from(metadata(manifest_id, date, hours)));
     fs::write(path, format!("{text}\n"))
         .map_err(|source| ConvertError::Write { path: path.to_owned(), source })
+}
+
+/// Whether a file of the tree is Parquet of the manifest, by its name.
+pub fn is_of(path: &Path, report: Report, manifest_id: &str) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut parts = name.split('.');
+    parts.next() == Some(report.as_str())
+        && parts.nth(1) == Some(manifest_id)
+        && parts.next_back() == Some("parquet")
 }
 
 /// The Parquet files of the manifest that are in the tree.
@@ -97,13 +110,8 @@ fn files_of(tree: &SourceTree, manifest_id: &str) -> Result<Vec<PathBuf>, Conver
         for grain in [Grain::Hourly, Grain::Daily] {
             for year in entries(&tree.folder(report, grain))? {
                 for month in entries(&year)? {
-                    found.extend(entries(&month)?.into_iter().filter(|path| {
-                        let name = path.file_name().unwrap_or_default().to_string_lossy();
-                        let mut parts = name.split('.');
-                        parts.next() == Some(report.as_str())
-                            && parts.nth(1) == Some(manifest_id)
-                            && parts.next_back() == Some("parquet")
-                    }));
+                    let files = entries(&month)?.into_iter();
+                    found.extend(files.filter(|path| is_of(path, report, manifest_id)));
                 }
             }
         }

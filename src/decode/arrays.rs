@@ -6,15 +6,19 @@ use arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, Int64Array, LargeStringArray, PrimitiveArray,
 };
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit as ArrowUnit};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Fields, Float64Type, Int64Type, TimeUnit as ArrowUnit,
+};
 use parquet::arrow::arrow_reader::{
     ParquetRecordBatchReader, RowGroups, RowSelection, RowSelector,
 };
-use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels, parquet_to_arrow_schema};
+use parquet::basic::Type as Physical;
 use parquet::column::page::{PageIterator, PageReader};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
+use parquet::schema::types::SchemaDescriptor;
 
 use super::column::Resolve;
 use super::error::{InputError, Place};
@@ -104,7 +108,9 @@ impl ArrayColumn {
         ]);
         let failing = bytes.clone();
         let chunk = OneChunk { bytes, metadata: metadata.clone(), row_group: place.row_group };
-        let reader = parquet_to_arrow_field_levels(schema, mask, None).and_then(|levels| {
+        let hint = int96_as_micros(schema, leaf);
+        let reader = hint.and_then(|hint| {
+            let levels = parquet_to_arrow_field_levels(schema, mask, hint.as_ref())?;
             ParquetRecordBatchReader::try_new_with_row_groups(
                 &levels,
                 &chunk,
@@ -166,6 +172,11 @@ impl ArrayColumn {
 
     pub fn numbers(&mut self, count: usize, out: &mut Vec<f64>) -> Result<(), InputError> {
         let array = self.take(count);
+        if let &DataType::Decimal128(_, scale) = array.data_type() {
+            let decimals = array.as_primitive::<Decimal128Type>().iter();
+            out.extend(decimals.map(|value| value.map_or(f64::NAN, |v| nearest(v, scale))));
+            return Ok(());
+        }
         let array = self.cast(&array, &DataType::Float64)?;
         let numbers: &Float64Array = array.as_primitive::<Float64Type>();
         out.extend(numbers.iter().map(|v| v.unwrap_or(f64::NAN)));
@@ -228,14 +239,69 @@ impl ArrayColumn {
         out: &mut Vec<I>,
     ) -> Result<(), InputError> {
         let array = self.take(count);
-        let texts = self.cast(&array, &DataType::LargeUtf8)?;
-        let texts: &LargeStringArray = texts.as_string::<i64>();
-        for text in texts {
+        let array = self.cast(&array, &DataType::LargeBinary)?;
+        for text in array.as_binary::<i64>() {
             out.push(match text {
                 None => null,
-                Some(text) => resolve(text.as_bytes(), &self.place)?,
+                Some(text) => resolve(text, &self.place)?,
             });
         }
         Ok(())
+    }
+}
+
+/// The double nearest to `unscaled` · 10^-`scale`. To divide rounds a second time where the integer
+/// does not fit into a double or the power of ten is none.
+fn nearest(unscaled: i128, scale: i8) -> f64 {
+    const EXACT: i128 = 1 << f64::MANTISSA_DIGITS;
+    const EXACT_POWER: i8 = 22;
+    if (-EXACT..=EXACT).contains(&unscaled) && (0..=EXACT_POWER).contains(&scale) {
+        return unscaled as f64 / 10f64.powi(scale.into());
+    }
+    // Such a text always is a number.
+    format!("{unscaled}e{}", -i32::from(scale)).parse().unwrap_or(f64::NAN)
+}
+
+/// The types that the columns of a file are to have where leaf `leaf` is INT96; `None` elsewhere, for
+/// the usual ones. Those are nanoseconds in 64 bits, which silently become another time in years
+/// that do not fit; microseconds fit the whole calendar.
+fn int96_as_micros(schema: &SchemaDescriptor, leaf: usize) -> Result<Option<Fields>, ParquetError> {
+    if schema.column(leaf).physical_type() != Physical::INT96 {
+        return Ok(None);
+    }
+    let usual = parquet_to_arrow_schema(schema, None)?;
+    let column = schema.get_column_root_idx(leaf);
+    let fields = usual.fields().iter().enumerate().map(|(index, field)| {
+        if index == column {
+            let micros = DataType::Timestamp(ArrowUnit::Microsecond, None);
+            Arc::new(field.as_ref().clone().with_data_type(micros))
+        } else {
+            field.clone()
+        }
+    });
+    Ok(Some(fields.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_become_the_nearest_double() {
+        for (unscaled, scale, text) in [
+            (1, 1, "0.1"),
+            (-360_025, 2, "-3600.25"),
+            (1_234_567_890_123_456_789, 15, "1234.567890123456789"),
+            (9_007_199_254_740_993, 0, "9007199254740993"),
+            (
+                99_999_999_999_999_999_999_999_999_999_999_999_999,
+                37,
+                "9.9999999999999999999999999999999999999",
+            ),
+            (3, 30, "3e-30"),
+            (5, -3, "5000"),
+        ] {
+            assert_eq!(nearest(unscaled, scale), text.parse::<f64>().unwrap(), "{text}");
+        }
     }
 }

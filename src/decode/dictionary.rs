@@ -10,6 +10,7 @@ pub struct TextDictionary {
     bytes: Bytes,
     ranges: Vec<(u32, u32)>,
     /// For each partial state that codes were resolved for: code → id, [`UNRESOLVED`] where not yet.
+    /// A state that came in the place of another takes over its map, emptied.
     remaps: Vec<(StateId, Vec<u32>)>,
 }
 
@@ -36,8 +37,14 @@ impl TextDictionary {
 
     /// The map for the partial state `state`; give it back with [`TextDictionary::put_remap`].
     pub fn take_remap(&mut self, state: StateId) -> Vec<u32> {
-        match self.remaps.iter().position(|&(known, _)| known == state) {
-            Some(i) => self.remaps.swap_remove(i).1,
+        match self.remaps.iter().position(|&(known, _)| known.is_of_line(state)) {
+            Some(i) => {
+                let (known, mut remap) = self.remaps.swap_remove(i);
+                if known != state {
+                    remap.fill(UNRESOLVED);
+                }
+                remap
+            }
             None => vec![UNRESOLVED; self.ranges.len()],
         }
     }

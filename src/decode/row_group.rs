@@ -31,7 +31,8 @@ pub struct InputFile {
     /// How long its footer is, in bytes.
     pub footer_length: u64,
     pub part: Part,
-    pub columns: Vec<Found>,
+    /// Shared by files that have them in the same places.
+    pub columns: Arc<[Found]>,
     /// First and last day since 1970-01-01 that its rows may count for: asked for, and of the
     /// month that its folder names.
     pub days: (i64, i64),
@@ -232,7 +233,7 @@ impl<'t> Reader<'t> {
         let file = &segment.file;
         let mut columns = Vec::new();
         let mut places = Vec::new();
-        for found in &file.columns {
+        for found in &*file.columns {
             let place = Place {
                 object: file.object.clone(),
                 row_group: segment.row_group,

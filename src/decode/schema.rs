@@ -49,6 +49,17 @@ pub enum Kind {
     Number,
 }
 
+impl Kind {
+    /// For messages.
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Time => "a date and time",
+            Kind::Text => "text",
+            Kind::Number => "a number",
+        }
+    }
+}
+
 /// A column that a part uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted {
@@ -139,7 +150,7 @@ pub fn find(
     wanted
         .iter()
         .map(|&wanted| {
-            let Some(leaf) = leaf(object, schema, wanted.name)? else {
+            let Some(leaf) = leaf(object, schema, wanted)? else {
                 if wanted.needed {
                     return Err(InputError::MissingColumn {
                         object: object.clone(),
@@ -155,33 +166,43 @@ pub fn find(
         .collect()
 }
 
-/// The index of the top-level column `name`.
+/// The index of the leaf that is the top-level column of that name.
 fn leaf(
     object: &Arc<str>,
     schema: &SchemaDescriptor,
-    name: &'static str,
+    wanted: Wanted,
 ) -> Result<Option<usize>, InputError> {
-    let top_level = || {
-        schema.columns().iter().enumerate().filter_map(|(leaf, column)| {
-            match column.path().parts() {
-                [only] => Some((leaf, only.as_str())),
-                _ => None,
-            }
-        })
+    let name = wanted.name;
+    let top_level = schema.root_schema().get_fields();
+    let named = |matches: &dyn Fn(&str) -> bool| -> Vec<usize> {
+        (0..top_level.len()).filter(|&field| matches(top_level[field].name())).collect()
     };
-    if let Some((leaf, _)) = top_level().find(|&(_, n)| n == name) {
-        return Ok(Some(leaf));
+    let mut found = named(&|other| other == name);
+    if found.is_empty() {
+        found = named(&|other| other.eq_ignore_ascii_case(name));
     }
-    let similar: Vec<_> = top_level().filter(|(_, n)| n.eq_ignore_ascii_case(name)).collect();
-    match similar[..] {
-        [] => Ok(None),
-        [(leaf, _)] => Ok(Some(leaf)),
-        _ => Err(InputError::AmbiguousColumn {
+    let field = match found[..] {
+        [] => return Ok(None),
+        [field] => field,
+        _ => {
+            let names: Vec<&str> = found.iter().map(|&field| top_level[field].name()).collect();
+            return Err(InputError::AmbiguousColumn {
+                object: object.clone(),
+                column: name,
+                found: names.join(", "),
+            });
+        }
+    };
+    // A list of one flat element is one leaf too.
+    if !top_level[field].is_primitive() {
+        return Err(InputError::ColumnType {
             object: object.clone(),
             column: name,
-            found: similar.iter().map(|&(_, n)| n).collect::<Vec<_>>().join(", "),
-        }),
+            found: "nested".to_owned(),
+            wanted: wanted.kind.name(),
+        });
     }
+    Ok((0..schema.num_columns()).find(|&leaf| schema.get_column_root_idx(leaf) == field))
 }
 
 fn column_names(schema: &SchemaDescriptor) -> String {
@@ -225,12 +246,12 @@ fn meaning(
     }
     match wanted.kind {
         Kind::Text if text => Ok(Some(Direct::Text)),
-        Kind::Text => refuse("text"),
+        Kind::Text => refuse(wanted.kind.name()),
         Kind::Number => match physical {
             Physical::DOUBLE => Ok(Some(Direct::Double)),
             Physical::FLOAT | Physical::INT32 | Physical::INT64 if !is_time(column) => Ok(None),
             _ if decimal => Ok(None),
-            _ => refuse("a number"),
+            _ => refuse(wanted.kind.name()),
         },
         Kind::Time => match (physical, logical, converted) {
             (Physical::INT64, Some(LogicalType::Timestamp(t)), _) => {
@@ -250,7 +271,7 @@ fn meaning(
             (Physical::INT32, Some(LogicalType::Date), _)
             | (Physical::INT32, None, ConvertedType::DATE) => Ok(None),
             _ if text => Ok(None),
-            _ => refuse("a date and time"),
+            _ => refuse(wanted.kind.name()),
         },
     }
 }

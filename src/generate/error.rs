@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::line_items::table_file::TableError;
+use crate::store::StoreError;
 
 /// Why a tree could not be generated. The message says where; the cause is the source.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,8 @@ pub enum GenerateError {
     Write { path: PathBuf, source: std::io::Error },
     #[error("cannot read or write the lookup {}", path.display())]
     Lookup { path: PathBuf, source: csv::Error },
+    #[error(transparent)]
+    Store(#[from] StoreError),
     #[error("cannot start the worker threads; try fewer with --threads")]
     Threads { source: rayon::ThreadPoolBuildError },
 }

@@ -21,7 +21,7 @@ mod summary;
 mod usage;
 mod workloads;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 use rayon::prelude::*;
@@ -29,6 +29,7 @@ use uuid::Uuid;
 
 use crate::line_items::columns::{Grain, Report};
 use crate::line_items::table_file::TableFile;
+use crate::store::S3Store;
 
 pub use self::error::GenerateError;
 pub use self::summary::Summary;
@@ -48,8 +49,10 @@ pub const PROVIDER_UUID: Uuid = Uuid::from_u128(0x6f63_7072_6f6c_4c75_9073_796e_
 /// What to generate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// The folder that is to hold `data/` and `lookups/`.
+    /// The folder that is to hold `data/`, or the name of a store's.
     pub out: PathBuf,
+    /// The folder that is to hold the lookups.
+    pub lookups: PathBuf,
     pub seed: u64,
     pub from: NaiveDate,
     pub days: u32,
@@ -81,6 +84,7 @@ impl Plan {
     /// October 2025 of a cluster of 250 nodes: about 10 million hourly pod rows.
     pub fn new(out: PathBuf) -> Self {
         Self {
+            lookups: out.join("lookups"),
             out,
             seed: 1,
             from: NaiveDate::from_ymd_opt(2025, 10, 1).unwrap_or_default(),
@@ -157,16 +161,36 @@ fn require(
 /// [`GenerateError`] if an option is out of range, the source has data already, or the file
 /// system refuses.
 pub fn run(plan: &Plan) -> Result<Summary, GenerateError> {
+    run_in(plan, &plan.out, None)
+}
+
+/// Writes the tree into an object store: [`run`] where [`Plan::out`] is one, of which it is only
+/// the name here. Each file lies in the system's folder for temporary files until it is there.
+///
+/// # Errors
+/// As for [`run`], and what the store reports.
+pub fn run_to_store(plan: &Plan, store: &S3Store) -> Result<Summary, GenerateError> {
+    let staging = tempfile::Builder::new()
+        .prefix("generate-")
+        .tempdir()
+        .map_err(|source| GenerateError::CreateFolder { path: std::env::temp_dir(), source })?;
+    run_in(plan, staging.path(), Some(store))
+}
+
+fn run_in(plan: &Plan, root: &Path, store: Option<&S3Store>) -> Result<Summary, GenerateError> {
     let size = plan.size()?;
     let days = Day::range(plan.from, plan.days).ok_or_else(|| GenerateError::Option {
         option: "--days",
         value: plan.days.to_string(),
         must_be: "few enough to stay within the calendar",
     })?;
-    let layout = Layout::new(&plan.out, &plan.org_id, plan.provider_uuid);
-    layout.make_room(plan.overwrite)?;
+    let layout = Layout::new(root, &plan.org_id, plan.provider_uuid);
+    match store {
+        None => layout.make_room(plan.overwrite)?,
+        Some(store) => layout.make_room_in(store, &plan.out, plan.overwrite)?,
+    }
     let cluster = Cluster::new(plan.source_seed(plan.seed), size);
-    lookups::write(&plan.out.join("lookups"), &cluster, &plan.cluster_id())?;
+    lookups::write(&plan.lookups, &cluster, &plan.cluster_id())?;
 
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(plan.threads.unwrap_or(0))
@@ -177,7 +201,13 @@ pub fn run(plan: &Plan) -> Result<Summary, GenerateError> {
     pool.install(|| {
         files
             .into_par_iter()
-            .map(|(day, file)| write_file(plan, &layout, &cluster, day, file))
+            .map(|(day, file)| {
+                let written = write_file(plan, &layout, &cluster, day, file)?;
+                if let Some(store) = store {
+                    layout.upload(store, day, file)?;
+                }
+                Ok(written)
+            })
             .try_reduce(Summary::default, |a, b| Ok(a.and(b)))
     })
 }

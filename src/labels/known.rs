@@ -4,6 +4,7 @@ use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::sets::SetId;
+use crate::aggregate::groups::vec_growth;
 use crate::aggregate::interner::Interner;
 
 /// How texts are told apart: by hash or by comparing them.
@@ -51,6 +52,19 @@ impl KnownLabels {
                 let set = read(text)?;
                 sets.push(set);
                 Ok(set)
+            }
+        }
+    }
+
+    /// Bytes that `more` texts may take at once.
+    pub fn growth_bytes(&self, more: usize) -> usize {
+        match self {
+            KnownLabels::Hashed { sets, .. } if sets.len() + more > sets.capacity() => {
+                2 * self.heap_bytes()
+            }
+            KnownLabels::Hashed { .. } => 0,
+            KnownLabels::Compared { texts, sets } => {
+                texts.growth_bytes(more) + vec_growth(sets, more)
             }
         }
     }

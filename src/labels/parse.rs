@@ -15,8 +15,6 @@ pub type Pair<'a> = (KeyId, Option<Cow<'a, str>>);
 pub enum LabelError {
     #[error("is not a JSON object: {reason}")]
     NotAnObject { reason: String },
-    #[error("is neither a JSON object nor a list like label_app:web|label_env:test")]
-    UnknownSyntax,
 }
 
 /// The enabled pairs of `text`, sorted by key, one a key: the last of a repeated key counts.
@@ -37,16 +35,13 @@ pub fn parse<'a>(
             return Err(LabelError::NotAnObject { reason });
         }
         Some(_) if trimmed == "null" => return Ok(()),
-        Some(_) if trimmed.contains([':', '|']) || trimmed.starts_with("label_") => {
-            parse_list(text, keys, pairs);
-        }
-        Some(_) => return Err(LabelError::UnknownSyntax),
+        Some(_) => parse_list(text, keys, pairs),
     }
     keep_last(pairs);
     Ok(())
 }
 
-/// `label_a:x|label_b:y`: an element without exactly one colon is dropped.
+/// `label_a:x|label_b:y`: an element without exactly one colon is dropped, be it all of the text.
 fn parse_list<'a>(text: &'a str, keys: &EnabledKeys, pairs: &mut Vec<Pair<'a>>) {
     for element in text.split('|') {
         let mut parts = element.split(':');
@@ -247,13 +242,16 @@ mod tests {
         check("label_app:x|label_env:y|label_z:1", &[("app", Some("x")), ("env", Some("y"))]);
         check("label_app:a:b|env:|nothing", &[("env", Some(""))]);
         check("label_label_app:x", &[("app", Some("x"))]);
+        for none in ["hello", "label_app", "app|env", "app:a:b", ":", "|", "nullx"] {
+            check(none, &[]);
+        }
     }
 
     #[test]
     fn refused() {
         let keys = keys();
         let mut pairs = Vec::new();
-        for bad in ["{", r#"{"a":1} x"#, "[1]", r#""text""#, "hello", r#"{"a" 1}"#, "{'a':1}"] {
+        for bad in ["{", r#"{"a":1} x"#, "[1]", r#""text""#, r#"{"a" 1}"#, "{'a':1}"] {
             assert!(parse(bad, &keys, &mut pairs).is_err(), "{bad}");
         }
     }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::keys::{EnabledKeys, KeyId};
 use super::parse::Pair;
+use crate::aggregate::groups::vec_growth;
 use crate::aggregate::interner::{Interner, hash_pairs};
 use crate::summary::row::TextId;
 
@@ -127,6 +128,16 @@ impl LabelSets {
     /// Never: `{}` is always there.
     pub fn is_empty(&self) -> bool {
         false
+    }
+
+    /// Bytes that `more` objects of usual size may take at once.
+    pub fn growth_bytes(&self, more: usize) -> usize {
+        let usual = self.flat.len() / self.ends.len().max(1) + 1;
+        let table = match self.table.len() + more > self.table.capacity() {
+            true => 2 * self.table.allocation_size(),
+            false => 0,
+        };
+        vec_growth(&self.flat, more * usual) + vec_growth(&self.ends, more) + table
     }
 
     /// Bytes held, capacity included.

@@ -247,8 +247,11 @@ fn exists(client: &mut impl GenericClient, table: &str) -> Result<bool, postgres
     client.query_one("SELECT to_regclass($1::text) IS NOT NULL", &[&table])?.try_get(0)
 }
 
+/// Source and date of a day, and what is recorded of it.
+type Recorded = ((Uuid, NaiveDate), Entry);
+
 /// `None` for a key that this program did not write.
-fn entry(row: &Row) -> Result<Option<((Uuid, NaiveDate), Entry)>, postgres::Error> {
+fn entry(row: &Row) -> Result<Option<Recorded>, postgres::Error> {
     let (source, day): (String, String) = (row.try_get(0)?, row.try_get(1)?);
     let (Ok(source), Ok(day)) = (source.parse(), day.parse()) else { return Ok(None) };
     let count = |column: usize| Ok(row.try_get::<_, i64>(column)?.max(0) as u64);

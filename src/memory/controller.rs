@@ -4,6 +4,8 @@
 /// the same, slower.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Controller {
+    /// Rows of a chunk while all the memory is there.
+    planned_rows: usize,
     most_rows: usize,
     rows: usize,
     most_waiting: usize,
@@ -36,6 +38,7 @@ impl Controller {
     pub fn new(most_rows: usize, most_waiting: usize) -> Self {
         let (most_rows, most_waiting) = (most_rows.max(1), most_waiting.max(1));
         Controller {
+            planned_rows: most_rows,
             most_rows,
             rows: most_rows,
             most_waiting,
@@ -63,6 +66,21 @@ impl Controller {
 
     pub fn changes(&self) -> Changes {
         self.changes
+    }
+
+    /// Takes in that `left` bytes of `all` that were planned with are left by others: chunks are at
+    /// most as much smaller. True if that changed anything.
+    pub fn fit(&mut self, left: u64, all: u64) -> bool {
+        let share = left.min(all) as f64 / all.max(1) as f64;
+        let rows = (self.planned_rows as f64 * share) as usize;
+        self.most_rows = rows.max(LEAST_ROWS.min(self.planned_rows));
+        if self.rows <= self.most_rows {
+            return false;
+        }
+        self.rows = self.most_rows;
+        self.changes.least_rows = self.changes.least_rows.min(self.rows);
+        self.changes.shrunk += 1;
+        true
     }
 
     /// Takes in how much of `limit` is `used`; true if that changed anything.
@@ -135,6 +153,20 @@ mod tests {
             (2048, 1, true),
         ];
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn chunks_fit_what_others_leave() {
+        let mut c = Controller::new(100_000, 4);
+        assert!(c.fit(50, 100) && !c.fit(50, 100));
+        assert_eq!((c.rows(), c.changes().shrunk, c.changes().least_rows), (50_000, 1, 50_000));
+        assert!(c.fit(0, 100));
+        assert_eq!(c.rows(), LEAST_ROWS);
+        assert!(!c.fit(100, 100));
+        for _ in 0..1000 {
+            c.observe(10, 100);
+        }
+        assert_eq!(c.rows(), 100_000);
     }
 
     proptest! {

@@ -1,12 +1,14 @@
 //! The bytes of everything that grows with the groups of a day.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Counts bytes against a limit. Those who only grow are counted after the fact and spill when
 /// there are too many; who is about to need much asks before.
 #[derive(Debug)]
 pub struct Heap {
-    limit: u64,
+    /// May change while the run goes on: others take memory and give it back.
+    limit: AtomicU64,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -27,7 +29,7 @@ pub struct Reserved<'h> {
 
 impl Heap {
     pub fn new(limit: u64) -> Self {
-        Heap { limit, state: Mutex::default(), changed: Condvar::new() }
+        Heap { limit: AtomicU64::new(limit), state: Mutex::default(), changed: Condvar::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -35,7 +37,14 @@ impl Heap {
     }
 
     pub fn limit(&self) -> u64 {
-        self.limit
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Sets another limit; what is used stays used.
+    pub fn set_limit(&self, limit: u64) {
+        if self.limit.swap(limit, Ordering::Relaxed) != limit {
+            self.changed.notify_all();
+        }
     }
 
     pub fn used(&self) -> u64 {
@@ -52,12 +61,39 @@ impl Heap {
         }
     }
 
+    /// Counts `bytes` until they are dropped.
+    pub fn hold(&self, bytes: u64) -> Held<'_> {
+        self.change(0, bytes);
+        Held { heap: self, bytes }
+    }
+
+    /// The same if there is room now.
+    pub fn try_hold(&self, bytes: u64) -> Option<Held<'_>> {
+        let mut state = self.state();
+        (state.used + bytes <= self.limit()).then(|| {
+            state.used += bytes;
+            Held { heap: self, bytes }
+        })
+    }
+
+    /// As [`Heap::reserve`], but for work that must be done: if there is no room even when no one
+    /// else works, it is done all the same.
+    pub fn reserve_or_go_on(&self, bytes: u64) -> Reserved<'_> {
+        let mut state = self.state();
+        while state.used + bytes > self.limit() && state.working > 0 {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.used += bytes;
+        state.working += 1;
+        Reserved { heap: self, bytes }
+    }
+
     /// Asks for `bytes` to work with. Waits only while others work with theirs, who never wait for
     /// anyone; `None` if there is no room even so.
     pub fn reserve(&self, bytes: u64) -> Option<Reserved<'_>> {
         let mut state = self.state();
         loop {
-            if state.used + bytes <= self.limit {
+            if state.used + bytes <= self.limit() {
                 state.used += bytes;
                 state.working += 1;
                 return Some(Reserved { heap: self, bytes });
@@ -67,6 +103,19 @@ impl Heap {
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+}
+
+/// Bytes that are counted while this is there.
+#[derive(Debug)]
+pub struct Held<'h> {
+    heap: &'h Heap,
+    bytes: u64,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.heap.change(self.bytes, 0);
     }
 }
 
@@ -97,6 +146,12 @@ mod tests {
             drop(first);
             assert!(second.join().unwrap());
         });
+        assert!(heap.try_hold(50).is_none());
+        let held = heap.try_hold(40).unwrap();
+        heap.set_limit(10);
+        // No one else works: what must be done is done.
+        drop(heap.reserve_or_go_on(1000));
+        drop(held);
         heap.change(60, 0);
         assert_eq!(heap.used(), 0);
     }

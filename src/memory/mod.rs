@@ -1,5 +1,6 @@
 //! Memory: how much there is, how it is shared out, and how much is used.
 
+pub mod allocator;
 pub mod controller;
 pub mod heap;
 pub mod limit;

@@ -44,29 +44,50 @@ impl Budget {
     /// threads, with `fixed` bytes for what it holds from start to end.
     pub fn shares(&self, threads: u64, decode_bytes: u64, fixed: u64) -> Result<Shares, TooSmall> {
         const LEAST_STATES: u64 = 4 * MIB;
+        // What a day of a cluster of some hundred nodes takes: with less, more threads would only
+        // spill more.
+        const USUAL_STATES: u64 = 16 * MIB;
         const LEAST_REST: u64 = 10 * MIB;
         let needed = |threads: u64| fixed + threads * decode_bytes;
         let least = needed(1) + LEAST_STATES + LEAST_REST;
         if self.bytes < least {
-            // The inverse of `of`.
-            let limit = (least + BASE).max(least.div_ceil(7) * 10);
             return Err(TooSmall {
                 limit: self.limit.bytes,
                 source_name: self.limit.source.to_string(),
-                least: limit.div_ceil(MIB) * MIB,
+                least: limit_for(least),
             });
         }
         // Fewer threads rather than no room for the groups.
         let threads = (1..=threads)
             .rev()
-            .find(|&t| needed(t) + LEAST_STATES * t + LEAST_REST <= self.bytes)
+            .find(|&t| needed(t) + USUAL_STATES * t + LEAST_REST <= self.bytes)
             .unwrap_or(1);
         let rest = self.bytes - needed(threads);
         Ok(Shares {
             threads: threads as usize,
             in_flight: (rest / 8).min(MOST_IN_FLIGHT),
             heap: rest - rest / 8,
+            needed: needed(1),
         })
+    }
+}
+
+/// The least limit whose budget is `bytes`, in whole MiB: the inverse of [`Budget::of`].
+fn limit_for(bytes: u64) -> u64 {
+    let limit = (bytes + BASE).max(bytes.div_ceil(7) * 10);
+    limit.div_ceil(MIB) * MIB
+}
+
+impl Shares {
+    /// The least limit under which one thread would have so much heap.
+    pub fn limit_for_heap(&self, heap: u64) -> u64 {
+        limit_for(self.needed + heap.div_ceil(7) * 8)
+    }
+
+    /// The heap that is left when `bytes` of the limit are taken by others: at least a quarter of
+    /// it, since with less nothing would go on.
+    pub fn heap_without(&self, bytes: u64) -> u64 {
+        self.heap.saturating_sub(bytes / 10 * 7).max(self.heap / 4)
     }
 }
 
@@ -96,6 +117,8 @@ pub struct Shares {
     pub in_flight: u64,
     /// Partial states of open days, days being finished, and rows that wait for the sink.
     pub heap: u64,
+    /// What one thread needs besides the heap and what is in flight.
+    pub needed: u64,
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use super::usage;
 /// A reader of the figures that matter.
 #[derive(Debug)]
 pub struct Watch {
-    cgroup: Option<Cgroup>,
+    /// With its limit in bytes; the host's memory if it has none.
+    cgroup: Option<(Cgroup, u64)>,
 }
 
 /// Memory in use, in bytes.
@@ -19,17 +20,25 @@ pub struct InUse {
     pub own: u64,
     /// Of the other processes of the cgroup, caches not counted: the kernel takes those back.
     pub others: u64,
+    /// What they leave of its limit to this process.
+    pub left: u64,
 }
 
 impl Watch {
     pub fn new(cgroup: Option<Cgroup>) -> Self {
-        Watch { cgroup }
+        let host = usage::host();
+        let limit = |cgroup: &Cgroup| cgroup.limit(&read_file).unwrap_or(host).min(host);
+        Watch { cgroup: cgroup.map(|cgroup| (cgroup.clone(), limit(&cgroup))) }
     }
 
     pub fn sample(&self) -> InUse {
         let own = usage::anonymous().unwrap_or(0);
-        let all = self.cgroup.as_ref().and_then(anonymous_of).unwrap_or(0);
-        InUse { own, others: all.saturating_sub(own) }
+        let of_cgroup = self.cgroup.as_ref().and_then(|(cgroup, limit)| {
+            let others = anonymous_of(cgroup)?.saturating_sub(own);
+            Some((others, limit.saturating_sub(others)))
+        });
+        let (others, left) = of_cgroup.unwrap_or((0, u64::MAX));
+        InUse { own, others, left }
     }
 }
 

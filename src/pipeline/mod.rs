@@ -4,12 +4,18 @@
 //! partial state per day; whoever completes a day merges its states and finishes it; one writer
 //! thread a sink takes the days in order.
 
+mod activity;
+mod day_error;
 pub mod error;
 mod finish;
+mod pressure;
 mod queue;
+mod spilled;
 mod states;
+mod stop;
 mod writer;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -33,12 +39,16 @@ use crate::store::Store;
 use crate::summary::finish::{FanOutCounts, Tenant};
 use crate::telemetry::{Figure, Telemetry};
 
+use activity::Activity;
+use day_error::DayError;
 pub use error::RunError;
 use finish::{FinishedDay, Finisher};
+use pressure::Pressure;
 use queue::ReadyQueue;
 use states::{ChunkStates, StateKind, UnitStates};
+use stop::Stop;
+use writer::Progress;
 pub use writer::Written;
-use writer::{Progress, Writing};
 
 /// What a run works with, all settled.
 pub struct Job<'a> {
@@ -79,6 +89,8 @@ pub struct Outcome {
     pub changes: Changes,
     /// Compressed bytes and groups that went to disk for lack of memory.
     pub spilled: (u64, u64),
+    /// How long at most one thread worked, and how long all of it took.
+    pub serial_time: (Duration, Duration),
     /// Summed over the threads.
     pub aggregate_time: Duration,
     pub finish_time: Duration,
@@ -92,15 +104,21 @@ pub fn run(job: &Job<'_>, sink: Box<dyn Sink>) -> Result<Outcome, RunError> {
     let mut sinks = sink.beside();
     sinks.insert(0, sink);
     let heap = Heap::new(job.shares.heap);
+    let stop = Stop::new(job.cancelled);
+    let activity = Activity::start();
+    let permits = Permits::new(job.shares.in_flight);
+    let controller = Controller::new(job.chunk_rows, lanes + 1);
+    let pressure = Pressure::new(job.watch, job.budget, job.shares, controller);
     let shared = Shared {
         job,
-        states: UnitStates::new(units, &job.plan.groups, kind, job.spiller, &heap),
+        states: UnitStates::new(units, &job.plan.groups, kind, job.spiller, &heap, job.shares),
         finisher: Finisher {
             tenant: job.tenant,
             spiller: job.spiller,
             heap: &heap,
-            threads: job.shares.threads as u64,
+            shares: job.shares,
             kind,
+            stop: &stop,
         },
         days: (0..=job.plan.units.iter().map(|u| u.source).max().unwrap_or(0))
             .map(|source| UnitDays::new(&job.plan.units, source))
@@ -110,11 +128,18 @@ pub fn run(job: &Job<'_>, sink: Box<dyn Sink>) -> Result<Outcome, RunError> {
         writers: sinks.len(),
         outcome: Mutex::new(Outcome::default()),
         failure: Mutex::new(None),
-        stopped: AtomicBool::new(false),
+        stop: &stop,
+        activity: &activity,
+        pressure: &pressure,
+        permits,
     };
     let (day_sender, days) = crossbeam_channel::unbounded();
     std::thread::scope(|threads| {
         let shared = &shared;
+        threads.spawn(|| {
+            let spill_early = |early| shared.states.spill_early.store(early, Ordering::Relaxed);
+            pressure.follow(&heap, &shared.permits, &spill_early);
+        });
         threads.spawn(move || {
             job.pool.in_place_scope(|tasks| {
                 // Days without any rows have nothing to wait for.
@@ -137,27 +162,27 @@ pub fn run(job: &Job<'_>, sink: Box<dyn Sink>) -> Result<Outcome, RunError> {
                 }
             }
         });
-        let writing = Writing {
-            units,
-            progress: &shared.progress,
-            heap: &heap,
-            stopped: &|| shared.is_stopped(),
-            fail: &|error| shared.fail(error),
-        };
-        match writer::write(&days, sinks, &writing) {
+        let _watched = pressure.ended_on_drop();
+        match writer::write(&days, sinks, units, shared, &heap) {
             Ok(written) => shared.outcome(|outcome| outcome.written = written),
             Err(error) => shared.fail(error),
         }
     });
     let failure = shared.failure.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut outcome = shared.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let cancelled = job.cancelled.load(Ordering::Relaxed);
     match failure {
-        Some(error) if cancelled && error.may_be_interruption() => Err(RunError::Interrupted),
+        Some(error) if stop.is_cancelled() && error.may_be_interruption() => {
+            Err(RunError::Interrupted)
+        }
         Some(error) => Err(error),
-        None if cancelled && !outcome.written.finished => Err(RunError::Interrupted),
+        None if !outcome.written.finished && stop.is_cancelled() => Err(RunError::Interrupted),
+        None if !outcome.written.finished => {
+            Err(RunError::Incomplete { written: outcome.written.days, planned: units })
+        }
         None => {
+            outcome.changes = pressure.changes();
             outcome.spilled = job.spiller.written();
+            outcome.serial_time = activity.serial();
             Ok(outcome)
         }
     }
@@ -176,22 +201,22 @@ struct Shared<'a> {
     writers: usize,
     outcome: Mutex<Outcome>,
     failure: Mutex<Option<RunError>>,
-    stopped: AtomicBool,
+    stop: &'a Stop<'a>,
+    activity: &'a Activity,
+    pressure: &'a Pressure<'a>,
+    permits: Arc<Permits>,
 }
 
 impl Shared<'_> {
     /// Whether nothing more is to be done: after a failure, or when the run was cancelled.
     fn is_stopped(&self) -> bool {
-        if self.job.cancelled.load(Ordering::Relaxed) {
-            self.stopped.store(true, Ordering::Relaxed);
-        }
-        self.stopped.load(Ordering::Relaxed)
+        self.stop.is_set()
     }
 
     /// Keeps the first failure.
     fn fail(&self, error: RunError) {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-        self.stopped.store(true, Ordering::Relaxed);
+        self.stop.fail();
     }
 
     fn outcome(&self, change: impl FnOnce(&mut Outcome)) {
@@ -201,13 +226,8 @@ impl Shared<'_> {
     /// The reader thread: fetches chunks in order and gives them to `queue`, with how many may
     /// wait there.
     fn read(&self, lanes: usize, queue: impl FnMut(FetchedChunk, usize)) {
-        let mut controller = Controller::new(self.job.chunk_rows, lanes + 1);
-        let read = self.read_chunks(lanes, &mut controller, queue);
-        match read {
-            Ok(chunks) => self.outcome(|outcome| {
-                outcome.chunks = chunks;
-                outcome.changes = controller.changes();
-            }),
+        match self.read_chunks(lanes, queue) {
+            Ok(chunks) => self.outcome(|outcome| outcome.chunks = chunks),
             Err(error) => self.fail(error.into()),
         }
     }
@@ -216,21 +236,18 @@ impl Shared<'_> {
     fn read_chunks(
         &self,
         lanes: usize,
-        controller: &mut Controller,
         mut queue: impl FnMut(FetchedChunk, usize),
     ) -> Result<u64, PlanError> {
         let job = self.job;
         let stopped = || self.is_stopped();
         let mut schedule = Schedule::new(&job.plan.groups, lanes);
-        let in_flight = job.shares.in_flight;
-        let permits = Permits::new(in_flight);
-        let all_columns = job.reading.all_columns;
+        let (all_columns, permits) = (job.reading.all_columns, self.permits.clone());
         let mut ahead =
-            ReadAhead::new(job.plan, job.store, all_columns, permits.clone(), in_flight);
+            ReadAhead::new(job.plan, job.store, all_columns, permits, job.shares.in_flight);
         let mut chunks = 0;
         while !stopped() {
-            let rows = if job.adaptive { controller.rows() } else { job.chunk_rows };
-            let waiting = controller.waiting();
+            let (rows, waiting) = self.pressure.chunks();
+            let rows = if job.adaptive { rows } else { job.chunk_rows };
             let mut give = |chunk| queue(chunk, waiting);
             let written = self.progress.days();
             // Beyond the days that are read, those that are being finished or written.
@@ -247,7 +264,6 @@ impl Shared<'_> {
                     job.telemetry.add(Figure::BytesRead, bytes);
                     job.telemetry.set(Figure::ChunkRows, rows as u64);
                     job.telemetry.set_time(Figure::ReadTime, ahead.waited());
-                    self.look_at_memory(controller, &permits);
                 }
                 // What is under way may be what the days wait for.
                 Next::Blocked => {
@@ -258,29 +274,9 @@ impl Shared<'_> {
                 Next::Done => break,
             }
         }
-        let waiting = controller.waiting();
-        ahead.give_all(&stopped, &mut |chunk| queue(chunk, waiting))?;
+        ahead.give_all(&stopped, &mut |chunk| queue(chunk, self.pressure.chunks().1))?;
         job.telemetry.set_time(Figure::ReadTime, ahead.waited());
         Ok(chunks)
-    }
-
-    /// Answers pressure on memory, from this process or others in its cgroup.
-    fn look_at_memory(&self, controller: &mut Controller, permits: &Permits) {
-        let in_use = self.job.watch.sample();
-        let limit = self.job.budget.limit.bytes.saturating_sub(in_use.others);
-        if controller.observe(in_use.own, limit) {
-            permits.resize(self.job.shares.in_flight.min(limit / 10));
-            self.states.spill_early.store(controller.is_spilling(), Ordering::Relaxed);
-            tracing::debug!(
-                used = in_use.own,
-                others = in_use.others,
-                limit,
-                rows = controller.rows(),
-                waiting = controller.waiting(),
-                spilling = controller.is_spilling(),
-                "chunks follow the memory there is"
-            );
-        }
     }
 
     /// Adds a chunk to the states of its days, and finishes those that it completes.
@@ -289,6 +285,7 @@ impl Shared<'_> {
             return;
         };
         let started = Instant::now();
+        let working = self.activity.working();
         if !self.is_stopped() {
             match self.add(&chunk) {
                 Ok(counts) => {
@@ -299,11 +296,13 @@ impl Shared<'_> {
                         outcome.aggregate_time += started.elapsed();
                     });
                 }
-                Err(error) => self.fail(error),
+                Err(AddError::Input(error)) => self.fail(error.into()),
+                Err(AddError::State((unit, error))) => self.fail_day(unit, error),
             }
         }
         let (units, rows) = (chunk.units, chunk.rows);
         drop(chunk);
+        drop(working);
         self.queue.done(units.0);
         for unit in self.states.rows_done(units, rows) {
             if self.job.streaming {
@@ -312,20 +311,16 @@ impl Shared<'_> {
         }
     }
 
-    fn add(&self, chunk: &FetchedChunk) -> Result<Counts, RunError> {
+    fn add(&self, chunk: &FetchedChunk) -> Result<Counts, AddError<(usize, DayError)>> {
         let mut counts = Counts::default();
         let mut buffers = Buffers::default();
         let mut states = ChunkStates::new(&self.states);
         for (source, segment) in &chunk.segments {
             let mut days = states.of_source(&self.days[*source]);
             let (tenant, reading) = (self.job.tenant, self.job.reading);
-            match row_group::add_rows(segment, tenant, reading, &mut days, &mut buffers) {
-                Ok(more) => counts.add(more),
-                Err(AddError::Input(error)) => return Err(error.into()),
-                Err(AddError::State(error)) => return Err(error.into()),
-            }
+            counts.add(row_group::add_rows(segment, tenant, reading, &mut days, &mut buffers)?);
         }
-        states.give_back()?;
+        states.give_back().map_err(AddError::State)?;
         Ok(counts)
     }
 
@@ -335,6 +330,7 @@ impl Shared<'_> {
             return;
         }
         let started = Instant::now();
+        let _working = self.activity.working();
         let state = self.states.take(unit);
         match self.finisher.finish(state, &self.job.plan.units[unit].meta) {
             Ok((day, counts)) => {
@@ -351,7 +347,19 @@ impl Shared<'_> {
                 // The writer is gone only after a failure, which it has reported.
                 let _ = days.send((unit, day));
             }
-            Err(error) => self.fail(error.into()),
+            Err(error) => self.fail_day(unit, error),
         }
+    }
+
+    fn fail_day(&self, unit: usize, error: DayError) {
+        let meta = &self.job.plan.units[unit].meta;
+        self.fail(match error {
+            DayError::Stopped => return,
+            DayError::Spill(error) => error.into(),
+            DayError::TooLarge { held, least } => {
+                let (date, source_uuid) = (meta.date, meta.source_uuid);
+                RunError::TooLarge { date, source_uuid, held, least }
+            }
+        });
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
+use super::Shared;
 use super::error::RunError;
 use super::finish::FinishedDay;
 use crate::database::Passing;
@@ -62,23 +63,14 @@ impl Progress {
     }
 }
 
-/// What the writers need beside their sinks.
-pub struct Writing<'a> {
-    /// How many days there are.
-    pub units: usize,
-    pub progress: &'a Progress,
-    pub heap: &'a Heap,
-    pub stopped: &'a (dyn Fn() -> bool + Sync),
-    /// Told of a failure at once, so that nothing more is read for nothing.
-    pub fail: &'a (dyn Fn(RunError) + Sync),
-}
-
 /// Takes `units` days, whatever order they come in, and gives them to the sinks in order: each day
-/// to the first sink that is free. Ends early when `stopped`.
+/// to the first sink that is free. Ends early when the run is stopped.
 pub fn write(
     days: &Receiver<(usize, FinishedDay)>,
     mut sinks: Vec<Box<dyn Sink>>,
-    writing: &Writing<'_>,
+    units: usize,
+    shared: &Shared<'_>,
+    heap: &Heap,
 ) -> Result<Written, RunError> {
     // Without room: a day that no sink is free for waits where it can be seen to wait.
     let (give, take) = crossbeam_channel::bounded(0);
@@ -90,8 +82,10 @@ pub fn write(
                 let take = take.clone();
                 threads.spawn(move || {
                     let mut written = Written::default();
-                    if let Err(error) = write_days(&take, sink.as_mut(), writing, &mut written) {
-                        (writing.fail)(error);
+                    let all = write_days(&take, sink.as_mut(), shared, heap, &mut written);
+                    // At once, so that nothing more is read for nothing.
+                    if let Err(error) = all {
+                        shared.fail(error);
                     }
                     written
                 })
@@ -116,7 +110,8 @@ pub fn write(
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
-    if written.days == writing.units && !(writing.stopped)() {
+    // With all days in it, the output is complete: a signal that comes now changes nothing.
+    if written.days == units {
         let started = Instant::now();
         written.remarks = sinks.iter().flat_map(|sink| sink.remarks()).collect();
         for sink in sinks {
@@ -132,16 +127,19 @@ pub fn write(
 fn write_days(
     days: &Receiver<FinishedDay>,
     sink: &mut dyn Sink,
-    writing: &Writing<'_>,
+    shared: &Shared<'_>,
+    heap: &Heap,
     written: &mut Written,
 ) -> Result<(), RunError> {
-    for mut day in days {
-        if (writing.stopped)() {
+    let stopped = || shared.is_stopped();
+    for day in days {
+        if stopped() {
             return Ok(());
         }
         let started = Instant::now();
+        let _working = shared.activity.working();
         let rows = loop {
-            match put(sink, &mut day, writing.stopped) {
+            match put(sink, &day, heap, &stopped) {
                 Ok(Some(rows)) => break rows,
                 Ok(None) => return Ok(()),
                 Err(RunError::Sink(failed)) => {
@@ -150,14 +148,13 @@ fn write_days(
                 Err(error) => return Err(error),
             }
         };
-        if let FinishedDay::InMemory(rows, bytes) = day {
-            drop(rows);
-            writing.heap.change(bytes, 0);
-        }
+        let (FinishedDay::InMemory(_, bytes) | FinishedDay::OnDisk(_, bytes)) = day;
+        drop(day);
+        heap.change(bytes, 0);
         written.count(rows);
         written.days += 1;
         written.time += started.elapsed();
-        writing.progress.advance();
+        shared.progress.advance();
     }
     Ok(())
 }
@@ -166,7 +163,8 @@ fn write_days(
 /// on the way.
 fn put(
     sink: &mut dyn Sink,
-    day: &mut FinishedDay,
+    day: &FinishedDay,
+    heap: &Heap,
     stopped: &dyn Fn() -> bool,
 ) -> Result<Option<Rows>, RunError> {
     let mut count = Rows::default();
@@ -176,8 +174,9 @@ fn put(
             sink.write(rows)?;
             count.count(rows);
         }
-        FinishedDay::OnDisk(runs) => {
-            runs.rewind()?;
+        FinishedDay::OnDisk(runs, _) => {
+            let mut runs = runs.merge()?;
+            let _held = heap.hold(runs.heap_bytes());
             sink.begin_day(runs.day())?;
             while let Some(rows) = runs.next_batch()? {
                 if stopped() {

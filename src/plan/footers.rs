@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parquet::basic::Encoding;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
+};
 use parquet::file::statistics::Statistics;
 
 use crate::decode::error::{InputError, said_once};
@@ -47,7 +50,7 @@ pub fn read(
     }
     let metadata = reader.finish().map_err(failed)?;
     check_offsets(&object, &metadata, size)?;
-    let columns = schema::find(&object, &metadata, &schema::wanted(part, pod_names))?;
+    let columns = schema::find(&object, &metadata, &schema::wanted(part, pod_names))?.into();
     let footer_length = footer_length(&opened.tail);
     let file =
         InputFile { object, stored: opened.object.clone(), footer_length, part, columns, days };
@@ -106,7 +109,8 @@ fn check_offsets(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowGroup {
     pub rows: usize,
-    /// Compressed bytes of the columns that are read.
+    /// Columns that are read, and their compressed bytes.
+    pub columns: u64,
     pub bytes: u64,
     /// Bytes that a task needs to decode it: a page and a dictionary of each column.
     pub decode_bytes: u64,
@@ -125,14 +129,32 @@ impl RowGroup {
             columns.iter().filter_map(|found| found.leaf).collect()
         };
         let chunks = || leaves.iter().map(|&leaf| group.column(leaf));
-        let uncompressed = |size: i64| (size.max(0) as u64).min(2 * PAGE);
         RowGroup {
             rows: group.num_rows() as usize,
+            columns: leaves.len() as u64,
             bytes: chunks().map(|chunk| chunk.byte_range().1).sum(),
-            decode_bytes: chunks().map(|chunk| uncompressed(chunk.uncompressed_size())).sum(),
+            decode_bytes: chunks().map(decode_bytes).sum(),
             promised_days: promised_days(group, columns),
         }
     }
+}
+
+/// Bytes of a page and the dictionary of a column, uncompressed.
+fn decode_bytes(chunk: &ColumnChunkMetaData) -> u64 {
+    /// How much smaller a dictionary is that was compressed.
+    const COMPRESSED: u64 = 4;
+    let size = chunk.uncompressed_size().max(0) as u64;
+    let is_coded =
+        |encoding| matches!(encoding, Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY);
+    let dictionary = match chunk.dictionary_page_offset() {
+        Some(start) => {
+            let length = chunk.data_page_offset().saturating_sub(start).max(0) as u64;
+            length.saturating_mul(COMPRESSED)
+        }
+        None if chunk.encodings().any(is_coded) => PAGE,
+        None => 0,
+    };
+    (size.min(PAGE) + dictionary.min(PAGE)).min(size)
 }
 
 /// First and last day (since 1970-01-01) of a row group, by the statistics of its interval.

@@ -12,12 +12,17 @@ use super::generations::{self, Superseded, Upload, UploadedFile};
 use super::{PlanError, footers, ranges};
 use crate::decode::error::InputError;
 use crate::decode::row_group::InputFile;
-use crate::decode::schema::Part;
+use crate::decode::schema::{Found, Part};
 use crate::settings::Settings;
 use crate::store::{PendingTail, Store};
 
-/// Ends of files read at once: each is a few tens of KiB at most.
+/// Ends of files that are parsed together, while as many are on their way.
 const AT_ONCE: usize = 128;
+
+/// How much of a file's end is read at first: enough for a usual footer. Where footers are longer
+/// more is read of the files that follow, up to the most.
+const TAIL: u64 = 16 * 1024;
+const MOST_TAIL: u64 = 1024 * 1024;
 
 /// Reading many footers says how far it is each time it has passed this many.
 const PROGRESS: usize = 10_000;
@@ -48,9 +53,16 @@ pub(super) fn all(
 ) -> Result<Vec<OpenedFile>, PlanError> {
     let all_columns = !settings.performance.column_filtering;
     let mut files = Vec::with_capacity(candidates.len());
-    for some in candidates.chunks(AT_ONCE) {
-        let pending: Vec<PendingTail> = some.iter().map(|c| store.tail(&c.object)).collect();
-        let opened: Vec<OpenedFile> = pending
+    let mut known = KnownColumns::default();
+    let mut tail = TAIL;
+    let ask = |some: &[Candidate], tail| -> Vec<PendingTail> {
+        some.iter().map(|c| store.tail(&c.object, tail)).collect()
+    };
+    let mut next = candidates.chunks(AT_ONCE);
+    let mut asked = next.next().map(|some| (some, ask(some, tail)));
+    while let Some((some, pending)) = asked {
+        asked = next.next().map(|some| (some, ask(some, tail)));
+        let mut opened: Vec<OpenedFile> = pending
             .into_par_iter()
             .zip(some)
             .map(|(pending, c)| {
@@ -74,12 +86,33 @@ pub(super) fn all(
                 Ok(OpenedFile { source: c.source, part: c.part, path, upload, file })
             })
             .collect::<Result<_, PlanError>>()?;
+        for PlannedFile { file, .. } in opened.iter_mut().filter_map(|o| o.file.as_mut().ok()) {
+            known.share(&mut file.columns);
+            tail = tail.max(file.footer_length.next_power_of_two()).min(MOST_TAIL);
+        }
         files.extend(opened);
         if candidates.len() > PROGRESS && files.len() % PROGRESS < some.len() {
             tracing::info!(files = files.len(), of = candidates.len(), "reading footers");
         }
     }
     Ok(files)
+}
+
+/// Columns as files have them, so that those of many files are kept once.
+#[derive(Default)]
+struct KnownColumns(Vec<Arc<[Found]>>);
+
+impl KnownColumns {
+    /// More ways to lay out the columns are not looked for.
+    const MOST: usize = 64;
+
+    fn share(&mut self, columns: &mut Arc<[Found]>) {
+        match self.0.iter().find(|known| known[..] == columns[..]) {
+            Some(known) => *columns = known.clone(),
+            None if self.0.len() < Self::MOST => self.0.push(columns.clone()),
+            None => {}
+        }
+    }
 }
 
 /// Leaves out the files of superseded uploads.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::bytes::ColumnBytes;
+use super::window;
 use crate::decode::row_group::{InputFile, Segment};
 use crate::memory::permits::Permit;
 use crate::plan::chunks::{Chunk, Cut};
@@ -79,8 +80,20 @@ impl<'p> Reader<'p> {
     /// Compressed bytes that fetching a chunk puts into memory.
     pub fn bytes_of(&self, chunk: &Chunk) -> u64 {
         let new = chunk.cuts.iter().filter(|cut| self.kept(cut.group).is_none());
-        let groups = new.map(|cut| self.plan.groups[cut.group].group.bytes);
-        groups.filter(|&bytes| bytes <= self.most_bytes).sum()
+        new.map(|cut| self.bytes_of_group(&self.plan.groups[cut.group])).sum()
+    }
+
+    fn bytes_of_group(&self, group: &PlannedGroup) -> u64 {
+        let all = group.group.bytes;
+        match self.store {
+            _ if all <= self.most_bytes => all,
+            // Read page by page: what that takes is counted with decoding.
+            Store::Local(_) => 0,
+            Store::S3(_) => {
+                let columns = group.group.columns.max(1);
+                columns * window::bytes_of_column(all / columns)
+            }
+        }
     }
 
     /// Lets go of row groups that more chunks will need, to make room; they are fetched again.

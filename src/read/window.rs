@@ -15,6 +15,18 @@ const WINDOW: u64 = 256 * 1024;
 /// How much of a page header is kept; few are longer.
 const HEAD: usize = 256;
 
+/// How many of them are kept of a column.
+const HEADS: usize = 512;
+
+/// What a column chunk of `length` bytes takes at most: its window, its first page, and heads. A
+/// page that is larger than a window is counted with what decoding takes.
+pub fn bytes_of_column(length: u64) -> u64 {
+    length.min(WINDOW + MOST_FIRST) + (HEADS * (HEAD + 64)) as u64
+}
+
+/// A first page that is larger is fetched again for each chunk of rows.
+const MOST_FIRST: u64 = 1280 * 1024;
+
 /// Column chunks of an object, each with the part of it that was read last. Clones share them, so
 /// that chunks of rows that follow each other do not fetch a page twice.
 #[derive(Debug, Clone)]
@@ -82,7 +94,9 @@ impl WindowedObject {
         let bytes = self.0.read(&mut seen, start, HEAD, column.range.end)?;
         // A copy: a slice would keep its whole window.
         let head = Bytes::copy_from_slice(&bytes[..HEAD.min(bytes.len())]);
-        seen.heads.insert(start, head);
+        if seen.heads.len() < HEADS {
+            seen.heads.insert(start, head);
+        }
         Ok(bytes)
     }
 
@@ -103,7 +117,7 @@ impl WindowedObject {
         }
         let bytes = self.0.read(&mut seen, start, length, column.range.end)?;
         let bytes = bytes.slice(..length.min(bytes.len()));
-        if seen.first.is_none() {
+        if seen.first.is_none() && bytes.len() as u64 <= MOST_FIRST {
             seen.first = Some((start, Bytes::copy_from_slice(&bytes)));
         }
         Ok(bytes)

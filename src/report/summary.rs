@@ -147,6 +147,15 @@ impl fmt::Display for Summary<'_> {
                     changes.shrunk, changes.least_rows, changes.grown
                 )?;
             }
+            if tracing::enabled!(tracing::Level::DEBUG) {
+                let (serial, all) = outcome.serial_time;
+                writeln!(
+                    f,
+                    "serial    {:.0} % of {:.2} s: at most one thread had work",
+                    100.0 * serial.as_secs_f64() / all.as_secs_f64().max(f64::MIN_POSITIVE),
+                    all.as_secs_f64()
+                )?;
+            }
             let (spilled_bytes, spilled_groups) = outcome.spilled;
             if spilled_bytes > 0 {
                 let bytes = mebibytes(spilled_bytes);

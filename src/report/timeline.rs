@@ -90,8 +90,9 @@ mod tests {
         let mut timeline = Timeline::default();
         for second in 0..10_000 {
             telemetry.set(Figure::MemoryUsed, if second == 7001 { 99 } else { 1 });
-            let time = Duration::from_secs(second);
-            timeline.push(&Snapshot { time, ..telemetry.snapshot() });
+            let mut snapshot = telemetry.snapshot();
+            snapshot.time = Duration::from_secs(second);
+            timeline.push(&snapshot);
         }
         let samples = timeline.samples();
         assert!(samples.len() <= MOST && samples.len() > MOST / 2, "{}", samples.len());

@@ -36,7 +36,7 @@ pub use loading::{BulkMode, Loading};
 pub use observe::PROGRESS_FORMS;
 pub use path_matcher::PathMatcher;
 pub(crate) use path_matcher::account;
-pub use settle::{Settled, settle, settle_database, settle_logging};
+pub use settle::{Settled, given, settle, settle_database, settle_logging, settle_s3};
 pub use sources::Env;
 pub(crate) use values::bytes;
 

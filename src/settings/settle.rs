@@ -10,7 +10,7 @@ use super::sources::{Env, Sources};
 use super::values::{self, choice, switch};
 use super::{
     Aggregation, ChunkSize, FanOut, Input, LogFormat, Logging, LookupsFrom, NullRules, Performance,
-    PodSource, Postgres, Settings, SinkTo, database, layout, loading, observe, storage,
+    PodSource, Postgres, S3, Settings, SinkTo, database, layout, loading, observe, storage,
 };
 use crate::cli::Flags;
 
@@ -63,6 +63,33 @@ pub fn settle_logging(
     let mut sources = Sources::new(flags, env, config)?;
     let logging = logging(&mut sources)?;
     Ok(settled(logging, sources))
+}
+
+/// Settles how to reach an object store that is written to.
+///
+/// # Errors
+/// As for [`settle`].
+pub fn settle_s3(
+    flags: &dyn Flags,
+    env: Env<'_>,
+    config: Option<&ConfigFile>,
+) -> Result<Settled<S3>, SettingsError> {
+    let mut sources = Sources::new(flags, env, config)?;
+    let s3 = storage::s3(&mut sources)?;
+    Ok(settled(s3, sources))
+}
+
+/// The text of a single setting, wherever it was given.
+///
+/// # Errors
+/// As for [`settle`], as far as they concern reading it.
+pub fn given(
+    key: &Key,
+    flags: &dyn Flags,
+    env: Env<'_>,
+    config: Option<&ConfigFile>,
+) -> Result<Option<String>, SettingsError> {
+    Sources::new(flags, env, config)?.text(key)
 }
 
 fn settled<T>(settings: T, sources: Sources<'_>) -> Settled<T> {

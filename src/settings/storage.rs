@@ -43,7 +43,7 @@ fn bucket(raw: &Raw) -> Result<String, SettingsError> {
     }
 }
 
-fn s3(sources: &mut Sources<'_>) -> Result<S3, SettingsError> {
+pub(crate) fn s3(sources: &mut Sources<'_>) -> Result<S3, SettingsError> {
     let access_key = sources.read(&keys::S3_ACCESS_KEY)?;
     let secret_key = sources.read(&keys::S3_SECRET_KEY)?;
     match (&access_key, &secret_key) {

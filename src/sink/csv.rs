@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use super::file::{FileError, PendingFile};
 use super::{Sink, SinkError};
+use crate::database::Passing;
 use crate::summary::columns::{COLUMNS, DayTexts, Value};
 use crate::summary::row::{DayMeta, RowBatch};
 
@@ -75,6 +76,11 @@ impl Sink for CsvSink {
 
     fn end_day(&mut self) -> Result<(), SinkError> {
         Ok(())
+    }
+
+    /// What a file does not take now it will not take later.
+    fn recover(&mut self, failed: SinkError) -> Result<Passing, SinkError> {
+        Err(failed)
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), SinkError> {

@@ -7,6 +7,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
@@ -124,6 +125,25 @@ pub enum FileError {
     },
 }
 
+/// The temporary files of this process that are there now.
+static PENDING: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn pending() -> MutexGuard<'static, Vec<PathBuf>> {
+    PENDING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes all temporary files of a process that ends at once. None appears under its final name
+/// while the answer is there.
+pub fn remove_pending() -> impl Drop {
+    let mut all = pending();
+    for temporary in all.drain(..) {
+        if let Err(error) = fs::remove_file(&temporary) {
+            tracing::warn!(path = %temporary.display(), %error, "unfinished output file not removed");
+        }
+    }
+    all
+}
+
 /// A file on its way to its final name; removed on drop unless committed.
 ///
 /// Unbuffered: callers write large pieces.
@@ -164,15 +184,19 @@ impl PendingFile {
         hidden.push(resolved.file_name().unwrap_or(name));
         hidden.push(format!(".{}-{}.tmp", std::process::id(), &random[..8]));
         let temporary = folder.join(hidden);
+        let mut all = pending();
         match OpenOptions::new().write(true).create_new(true).open(&temporary) {
-            Ok(file) => Ok(PendingFile {
-                target: resolved,
-                folder,
-                temporary,
-                file,
-                written: 0,
-                committed: false,
-            }),
+            Ok(file) => {
+                all.push(temporary.clone());
+                Ok(PendingFile {
+                    target: resolved,
+                    folder,
+                    temporary,
+                    file,
+                    written: 0,
+                    committed: false,
+                })
+            }
             Err(source) => Err(match source.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                     FileError::NoFolder { path: path(), folder }
@@ -213,12 +237,15 @@ impl PendingFile {
     pub fn commit(&mut self) -> Result<(), FileError> {
         // Some file systems report a full disk only here.
         self.file.sync_all().map_err(|e| self.error(e))?;
+        let mut all = pending();
         fs::rename(&self.temporary, &self.target).map_err(|source| FileError::Rename {
             path: self.target.clone(),
             temporary: self.temporary.clone(),
             source,
         })?;
         self.committed = true;
+        all.retain(|temporary| *temporary != self.temporary);
+        drop(all);
         // The rename itself survives a power cut only once the folder is on disk.
         File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(|e| self.error(e))
     }
@@ -238,9 +265,12 @@ impl Write for PendingFile {
 
 impl Drop for PendingFile {
     fn drop(&mut self) {
-        if !self.committed
-            && let Err(error) = fs::remove_file(&self.temporary)
-        {
+        if self.committed {
+            return;
+        }
+        let mut all = pending();
+        all.retain(|temporary| *temporary != self.temporary);
+        if let Err(error) = fs::remove_file(&self.temporary) {
             tracing::warn!(path = %self.temporary.display(), %error, "unfinished output file not removed");
         }
     }

@@ -40,9 +40,7 @@ pub trait Sink: Send {
     ///
     /// # Errors
     /// `failed` itself if it would fail again, or why the sink gave up.
-    fn recover(&mut self, failed: SinkError) -> Result<Passing, SinkError> {
-        Err(failed)
-    }
+    fn recover(&mut self, failed: SinkError) -> Result<Passing, SinkError>;
 }
 
 /// Why a sink could not take a day.

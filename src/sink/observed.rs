@@ -69,7 +69,15 @@ impl Sink for ObservedSink {
     }
 
     fn recover(&mut self, failed: SinkError) -> Result<Passing, SinkError> {
-        self.sink.recover(failed)
+        let ObservedSink { sink, telemetry, .. } = self;
+        let passing = telemetry.timed(Figure::WriteTime, || sink.recover(failed))?;
+        let figure = match passing {
+            Passing::Deadlock => Figure::RedoneForDeadlock,
+            Passing::SerializationFailure => Figure::RedoneForSerialization,
+            Passing::LostConnection => Figure::RedoneForConnection,
+        };
+        telemetry.add(figure, 1);
+        Ok(passing)
     }
 
     fn beside(&self) -> Vec<Box<dyn Sink>> {

@@ -21,6 +21,7 @@ use uuid::fmt::Hyphenated;
 
 use super::file::{FileError, PendingFile};
 use super::{Sink, SinkError};
+use crate::database::Passing;
 use crate::summary::columns::{COLUMNS, ColumnType, DayTexts, Value};
 use crate::summary::row::{DayMeta, RowBatch};
 
@@ -113,6 +114,11 @@ impl Sink for ParquetSink {
 
     fn end_day(&mut self) -> Result<(), SinkError> {
         Ok(())
+    }
+
+    /// What a file does not take now it will not take later.
+    fn recover(&mut self, failed: SinkError) -> Result<Passing, SinkError> {
+        Err(failed)
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), SinkError> {

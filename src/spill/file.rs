@@ -1,9 +1,10 @@
-//! The temporary file of a run.
+//! A temporary file of a run.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Why a spill failed.
@@ -34,6 +35,8 @@ pub struct SpillFile {
     file: File,
     folder: PathBuf,
     end: AtomicU64,
+    /// Compressed bytes written to all files of the run.
+    total: Arc<AtomicU64>,
 }
 
 /// Where a block lies.
@@ -46,13 +49,13 @@ pub struct Block {
 }
 
 impl SpillFile {
-    pub fn create(folder: &Path) -> Result<Self, SpillError> {
+    pub fn create(folder: &Path, total: Arc<AtomicU64>) -> Result<Self, SpillError> {
         let file = tempfile::tempfile_in(folder)
             .map_err(|source| SpillError::Create { folder: folder.to_owned(), source })?;
-        Ok(SpillFile { file, folder: folder.to_owned(), end: AtomicU64::new(0) })
+        Ok(SpillFile { file, folder: folder.to_owned(), end: AtomicU64::new(0), total })
     }
 
-    /// Compressed bytes written so far.
+    /// Compressed bytes written to it so far.
     pub fn written(&self) -> u64 {
         self.end.load(Ordering::Relaxed)
     }
@@ -60,6 +63,7 @@ impl SpillFile {
     pub fn write(&self, raw: &[u8]) -> Result<Block, SpillError> {
         let packed = lz4_flex::block::compress(raw);
         let offset = self.end.fetch_add(packed.len() as u64, Ordering::Relaxed);
+        self.total.fetch_add(packed.len() as u64, Ordering::Relaxed);
         self.file.write_all_at(&packed, offset).map_err(|source| {
             let folder = self.folder.clone();
             match source.kind() {

@@ -5,73 +5,44 @@ use std::hash::BuildHasher;
 use rustc_hash::{FxBuildHasher, FxHashSet};
 
 use super::bytes::{Cursor, Malformed, put_text, put_varint};
-use crate::aggregate::exact::{Sum, Wide};
-use crate::aggregate::interner::hash_text;
+use super::values::{intern, intern_labels, put_labels, put_sums, take_labels, take_sums};
+use crate::aggregate::interner::{Interner, hash_text};
 use crate::aggregate::partial::Partial;
 use crate::aggregate::pods::{PodKey, PodState};
-use crate::aggregate::rows::POD_SUMS;
-use crate::aggregate::sums::Sums;
 use crate::labels::sets::SetId;
 use crate::summary::row::TextId;
 
-/// Groups of one namespace and node always share a partition: so do the finished groups that
-/// their labels lead to.
-pub const PARTITIONS: usize = 256;
-
-/// The partition of a group. The same whatever state it is in.
-pub fn partition(state: &Partial, key: PodKey) -> usize {
-    let seed = state.texts.seed();
-    let namespace = hash_text(state.texts.get(key.namespace).unwrap_or_default().as_bytes(), seed);
-    let node = state.texts.get(key.node).unwrap_or_default().as_bytes();
-    (hash_text(node, namespace) as usize) % PARTITIONS
+/// The hash of a group: 16 bits of its node's, then 16 of its namespace's. Groups of one namespace
+/// and node always share it: so do the finished groups that their labels lead to.
+pub fn hash(state: &Partial, key: PodKey) -> u32 {
+    node_hash(&state.texts, key.node) | name_hash(&state.texts, key.namespace) >> 16
 }
 
-/// Appends group `index` of `state`, preceded by its length.
+/// The part of the hash that a node stands for: of every group of the node, in the upper 16 bits.
+pub fn node_hash(texts: &Interner, node: TextId) -> u32 {
+    name_hash(texts, node) & 0xffff_0000
+}
+
+/// Hashes of nodes are multiples of this.
+pub const NODE_STEP: u64 = 1 << 16;
+
+fn name_hash(texts: &Interner, name: TextId) -> u32 {
+    let name = texts.get(name).unwrap_or_default();
+    (hash_text(name.as_bytes(), texts.seed()) >> 32) as u32
+}
+
+/// Appends group `index` of `state`.
 pub fn encode(state: &Partial, index: usize, out: &mut Vec<u8>) {
-    let start = out.len();
-    out.extend([0; 4]);
-    encode_group(state, index, out);
-    let length = (out.len() - start - 4) as u32;
-    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
-}
-
-fn encode_group(state: &Partial, index: usize, out: &mut Vec<u8>) {
     let key = state.pods.groups.key(index);
     let group = state.pods.groups.state(index);
     put_text(out, state.texts.get(key.namespace));
     put_text(out, state.texts.get(key.node));
     put_text(out, state.texts.get(group.resource_id));
-    if key.labels == SetId::NULL {
-        out.push(0);
-    } else {
-        let pairs = state.sets.pairs(key.labels);
-        put_varint(out, pairs.len() as u64 + 1);
-        for &(key, value) in pairs {
-            put_varint(out, u64::from(key));
-            put_text(out, state.texts.get(TextId(value)));
-        }
-    }
+    put_labels(out, state, key.labels);
     put_varint(out, group.rows);
     out.extend(group.node_cores.to_le_bytes());
     out.extend(group.node_bytes.to_le_bytes());
-    let (sums, present) = group.sums.parts();
-    out.extend(present.to_le_bytes());
-    for sum in sums {
-        let (high, low) = sum.parts();
-        out.extend(high.to_le_bytes());
-        out.extend(low.to_le_bytes());
-    }
-    let outliers: Vec<(usize, &Wide)> = state.pods.outliers.of_group(index, POD_SUMS).collect();
-    put_varint(out, outliers.len() as u64);
-    for (measure, wide) in outliers {
-        let limbs = wide.limbs();
-        out.push(measure as u8);
-        put_varint(out, limbs.len() as u64);
-        for (limb, value) in limbs {
-            out.extend(limb.to_le_bytes());
-            out.extend(value.to_le_bytes());
-        }
-    }
+    put_sums(out, &group.sums, index, &state.pods.outliers);
 }
 
 /// The label pairs that nodes and namespaces lend to the pods of a day.
@@ -125,67 +96,33 @@ impl Share<'_> {
     }
 }
 
-/// Adds the groups in `bytes` that fall to `share` to `state`.
-pub fn decode_into(bytes: &[u8], share: Share<'_>, state: &mut Partial) -> Result<(), Malformed> {
-    let mut cursor = Cursor::new(bytes);
-    let mut labels: Vec<(u32, Option<&str>)> = Vec::new();
-    let mut pairs = Vec::new();
-    while !cursor.is_at_end() {
-        let length = u32::from_le_bytes(cursor.array()?) as usize;
-        let mut cursor = Cursor::new(cursor.take(length)?);
-        let (namespace, node, resource_id) = (cursor.text()?, cursor.text()?, cursor.text()?);
-        labels.clear();
-        let count = cursor.varint()?;
-        for _ in 1..count.max(1) {
-            let key = u32::try_from(cursor.varint()?).map_err(|_| Malformed)?;
-            labels.push((key, cursor.text()?));
-        }
-        if !share.holds(&labels) {
-            continue;
-        }
-        let namespace = intern(state, namespace);
-        let node = intern(state, node);
-        let resource_id = intern(state, resource_id);
-        let labels = if count == 0 {
-            SetId::NULL
-        } else {
-            pairs.clear();
-            for &(key, value) in &labels {
-                pairs.push((key, intern(state, value).0));
-            }
-            state.sets.intern_ids(&pairs)
-        };
-        let rows = cursor.varint()?;
-        let node_cores = cursor.f64()?;
-        let node_bytes = cursor.f64()?;
-        let present = u16::from_le_bytes(cursor.array()?);
-        let mut sums = [Sum::default(); POD_SUMS];
-        for sum in &mut sums {
-            let high = i64::from_le_bytes(cursor.array()?);
-            *sum = Sum::from_parts(high, i64::from_le_bytes(cursor.array()?));
-        }
-        let sums = Sums::from_parts(sums, present);
-        let group = PodState { sums, resource_id, node_cores, node_bytes, rows };
-        let key = PodKey { namespace, node, labels };
-        let index = state.pods.merge_group(key, &group, &state.texts);
-        for _ in 0..cursor.varint()? {
-            let [measure] = cursor.array()?;
-            let mut wide = Wide::default();
-            for _ in 0..cursor.varint()? {
-                let limb = i32::from_le_bytes(cursor.array()?);
-                wide.add_limb(limb, i128::from_le_bytes(cursor.array()?));
-            }
-            if usize::from(measure) >= POD_SUMS {
-                return Err(Malformed);
-            }
-            state.pods.outliers.merge_one(index, measure.into(), &wide);
-        }
+/// Adds the group of a record to `state`, if it falls to `share`.
+pub fn decode_into(
+    mut cursor: Cursor<'_>,
+    share: Share<'_>,
+    state: &mut Partial,
+) -> Result<(), Malformed> {
+    let (namespace, node, resource_id) = (cursor.text()?, cursor.text()?, cursor.text()?);
+    let labels = take_labels(&mut cursor)?;
+    if !share.holds(labels.as_deref().unwrap_or_default()) {
+        return Ok(());
+    }
+    let key = PodKey {
+        namespace: intern(state, namespace),
+        node: intern(state, node),
+        labels: intern_labels(state, labels.as_deref()),
+    };
+    let resource_id = intern(state, resource_id);
+    let rows = cursor.varint()?;
+    let node_cores = cursor.f64()?;
+    let node_bytes = cursor.f64()?;
+    let (sums, outliers) = take_sums(&mut cursor)?;
+    let group = PodState { sums, resource_id, node_cores, node_bytes, rows };
+    let index = state.pods.merge_group(key, &group, &state.texts);
+    for (measure, wide) in &outliers {
+        state.pods.outliers.merge_one(index, *measure, wide);
     }
     Ok(())
-}
-
-fn intern(state: &mut Partial, text: Option<&str>) -> TextId {
-    text.map_or(TextId::NULL, |text| state.texts.intern(text))
 }
 
 #[cfg(test)]
@@ -255,9 +192,15 @@ mod tests {
 
     /// The pod rows of all shares together, as (node, labels, bits of the measures), sorted.
     fn rows(state: &Partial, tenant: &Tenant, count: u64) -> Vec<String> {
-        let mut bytes = Vec::new();
-        (0..state.pods.groups.len()).for_each(|index| encode(state, index, &mut bytes));
-        let facts = state.facts();
+        let records: Vec<Vec<u8>> = (0..state.pods.groups.len())
+            .map(|index| {
+                let mut record = Vec::new();
+                encode(state, index, &mut record);
+                record
+            })
+            .collect();
+        let facts = state.owners(|_| true);
+        let cluster = state.capacity.totals().1;
         let lent = LentPairs::new(&facts);
         let meta = Arc::new(DayMeta {
             date: NaiveDate::from_ymd_opt(2025, 10, 1).unwrap(),
@@ -268,10 +211,14 @@ mod tests {
         });
         let mut rows = Vec::new();
         for index in 0..count {
-            let mut part = facts.facts();
-            decode_into(&bytes, Share { index, count, lent: &lent }, &mut part).unwrap();
+            let mut part = facts.owners(|_| true);
+            for record in &records {
+                let share = Share { index, count, lent: &lent };
+                decode_into(Cursor::new(record), share, &mut part).unwrap();
+            }
             let mut counts = FanOutCounts::default();
-            let batch = finish_pods(part, &meta, tenant, &mut NodeUses::default(), &mut counts);
+            let mut uses = NodeUses::default();
+            let batch = finish_pods(part, &meta, tenant, &cluster, &mut uses, false, &mut counts);
             for row in &batch.rows {
                 let Measures::Pod(values) = row.measures else { panic!("a storage row") };
                 let bits = values.map(f64::to_bits);

@@ -6,14 +6,16 @@ use std::collections::binary_heap::PeekMut;
 use std::sync::Arc;
 
 use super::bytes::{Cursor, Malformed, put_text, put_varint};
+use super::spiller::Spiller;
 use super::{Block, SpillError, SpillFile};
 use crate::aggregate::interner::Interner;
 use crate::summary::order::{ORDERED_TEXTS, SortKey, ordered_texts};
 use crate::summary::row::{DayMeta, Measures, RowBatch, RowKind, SummaryRow, TextId};
 
 /// Rows in the order of the day, on disk.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Run {
+    file: Arc<SpillFile>,
     blocks: Vec<Block>,
 }
 
@@ -21,24 +23,55 @@ pub struct Run {
 const BLOCK: usize = 16 * 1024;
 
 /// Rows of a batch that a merge gives.
-const BATCH: usize = 8192;
+const BATCH: usize = 4096;
+
+/// What a merge holds besides its runs, about: a batch of rows with their texts.
+const BATCH_BYTES: u64 = 2 * 1024 * 1024;
+
+/// What a merge holds of each run, compressed and not.
+const RUN_BYTES: u64 = 2 * BLOCK as u64;
 
 impl Run {
     /// Writes sorted rows.
-    pub fn write(batch: &RowBatch, file: &SpillFile) -> Result<Self, SpillError> {
-        let mut run = Run::default();
-        let mut block = Vec::with_capacity(BLOCK + 1024);
+    pub fn write(batch: &RowBatch, file: Arc<SpillFile>) -> Result<Self, SpillError> {
+        let mut writer = RunWriter::new(file);
+        writer.write(batch)?;
+        writer.finish()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+}
+
+/// Writes a run batch by batch.
+struct RunWriter {
+    run: Run,
+    block: Vec<u8>,
+}
+
+impl RunWriter {
+    fn new(file: Arc<SpillFile>) -> Self {
+        RunWriter { run: Run { file, blocks: Vec::new() }, block: Vec::new() }
+    }
+
+    fn write(&mut self, batch: &RowBatch) -> Result<(), SpillError> {
         for row in &batch.rows {
-            encode(batch, row, &mut block);
-            if block.len() >= BLOCK {
-                run.blocks.push(file.write(&block)?);
-                block.clear();
+            encode(batch, row, &mut self.block);
+            if self.block.len() >= BLOCK {
+                self.run.blocks.push(self.run.file.write(&self.block)?);
+                self.block.clear();
             }
         }
-        if !block.is_empty() {
-            run.blocks.push(file.write(&block)?);
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Run, SpillError> {
+        if !self.block.is_empty() {
+            self.run.blocks.push(self.run.file.write(&self.block)?);
         }
-        Ok(run)
+        self.run.blocks.shrink_to_fit();
+        Ok(self.run)
     }
 }
 
@@ -82,7 +115,7 @@ struct RunReader {
 
 impl RunReader {
     /// At its first row; `None` if there is none.
-    fn open(file: Arc<SpillFile>, run: Run) -> Result<Option<Self>, SpillError> {
+    fn open(run: Run) -> Result<Option<Self>, SpillError> {
         let row = Row {
             kind: RowKind::Pod,
             texts: [None; ORDERED_TEXTS],
@@ -90,7 +123,7 @@ impl RunReader {
             measures: Measures::Storage([0.0; 4]),
         };
         let blocks = run.blocks.into_iter();
-        let mut reader = RunReader { file, blocks, block: Vec::new(), next: 0, row };
+        let mut reader = RunReader { file: run.file, blocks, block: Vec::new(), next: 0, row };
         Ok(reader.advance()?.then_some(reader))
     }
 
@@ -185,39 +218,83 @@ impl PartialEq for Least {
 
 impl Eq for Least {}
 
+/// The finished rows of one day on disk, in sorted runs.
+pub struct RunsOfDay {
+    pub day: Arc<DayMeta>,
+    pub runs: Vec<Run>,
+    pub seed: u64,
+}
+
+impl RunsOfDay {
+    /// How many runs can be merged at once in so much memory; at least two.
+    pub fn at_once(bytes: u64) -> usize {
+        (bytes.saturating_sub(BATCH_BYTES) / RUN_BYTES).max(2) as usize
+    }
+
+    /// Bytes held for knowing where the rows are.
+    pub fn heap_bytes(&self) -> u64 {
+        self.runs.iter().map(|run| (run.blocks.capacity() * size_of::<Block>()) as u64).sum()
+    }
+
+    /// Merges runs until at most `most` are left.
+    ///
+    /// # Errors
+    /// The file fails, or `go_on` does.
+    pub fn reduce<E: From<SpillError>>(
+        &mut self,
+        most: usize,
+        spiller: &Spiller,
+        go_on: impl Fn() -> Result<(), E>,
+    ) -> Result<(), E> {
+        let most = most.max(2);
+        while self.runs.len() > most {
+            // The shortest first: they are copied once more for it.
+            self.runs.sort_unstable_by_key(|run| run.blocks.len());
+            let count = most.min(self.runs.len() - most + 1);
+            let runs = self.runs.drain(..count).collect();
+            let mut merged = MergedRuns::open(self.day.clone(), runs, self.seed)?;
+            let mut writer = RunWriter::new(spiller.file()?);
+            while let Some(batch) = merged.next_batch()? {
+                go_on()?;
+                writer.write(&batch)?;
+            }
+            self.runs.push(writer.finish()?);
+        }
+        Ok(())
+    }
+
+    /// Opens all runs at their first rows.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn merge(&self) -> Result<MergedRuns, SpillError> {
+        MergedRuns::open(self.day.clone(), self.runs.clone(), self.seed)
+    }
+}
+
 /// Runs of one day, merged into batches in the order of the day.
 pub struct MergedRuns {
     day: Arc<DayMeta>,
-    file: Arc<SpillFile>,
-    runs: Vec<Run>,
     readers: BinaryHeap<Least>,
     seed: u64,
 }
 
 impl MergedRuns {
-    pub fn new(
-        day: Arc<DayMeta>,
-        file: &Arc<SpillFile>,
-        runs: Vec<Run>,
-        seed: u64,
-    ) -> Result<Self, SpillError> {
-        let mut merged =
-            MergedRuns { day, file: file.clone(), runs, readers: BinaryHeap::new(), seed };
-        merged.rewind()?;
-        Ok(merged)
-    }
-
-    /// Goes back to the first row.
-    pub fn rewind(&mut self) -> Result<(), SpillError> {
-        self.readers.clear();
-        for run in &self.runs {
-            self.readers.extend(RunReader::open(self.file.clone(), run.clone())?.map(Least));
+    fn open(day: Arc<DayMeta>, runs: Vec<Run>, seed: u64) -> Result<Self, SpillError> {
+        let mut readers = BinaryHeap::new();
+        for run in runs {
+            readers.extend(RunReader::open(run)?.map(Least));
         }
-        Ok(())
+        Ok(MergedRuns { day, readers, seed })
     }
 
     pub fn day(&self) -> &Arc<DayMeta> {
         &self.day
+    }
+
+    /// Bytes held, about.
+    pub fn heap_bytes(&self) -> u64 {
+        BATCH_BYTES + self.readers.len() as u64 * RUN_BYTES
     }
 
     /// The next rows; `None` after the last.

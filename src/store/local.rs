@@ -11,7 +11,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::{Object, Opened, StoreError, TAIL};
+use super::{Object, Opened, PROGRESS, StoreError};
 
 /// Beside a file: what an object store would keep as its user metadata.
 const SIDECAR: &str = ".metadata.json";
@@ -61,6 +61,9 @@ impl LocalStore {
             if metadata.is_dir() {
                 self.list_folder(&path, objects)?;
             } else if let Some(relative) = self.relative(&path) {
+                if objects.len() % PROGRESS == PROGRESS - 1 {
+                    tracing::info!(objects = objects.len() + 1, "listing");
+                }
                 objects.push(Object {
                     path: relative.into(),
                     size: metadata.len(),
@@ -121,8 +124,8 @@ impl LocalStore {
         ranges.iter().map(read).collect()
     }
 
-    pub(super) fn tail(&self, object: &Object) -> Result<Opened, StoreError> {
-        let end = object.size.saturating_sub(TAIL)..object.size;
+    pub(super) fn tail(&self, object: &Object, length: u64) -> Result<Opened, StoreError> {
+        let end = object.size.saturating_sub(length)..object.size;
         let mut ranges = self.read(object, std::slice::from_ref(&end))?;
         Ok(Opened {
             object: object.clone(),

@@ -18,12 +18,12 @@ use crate::settings::Input;
 pub use error::StoreError;
 use local::LocalStore;
 pub use object::{Object, Opened};
-pub use pending::{PendingFetch, PendingTail};
-use s3::S3Store;
+pub use pending::{PendingFetch, PendingPut, PendingTail};
+pub use s3::S3Store;
 use traffic::Traffic;
 
-/// How much of an object's end is read to find its footer: enough for all but huge schemas.
-pub const TAIL: u64 = 64 * 1024;
+/// Listings say how far they are each time they have passed this many objects.
+const PROGRESS: usize = 10_000;
 
 /// Where the input lies.
 #[derive(Debug, Clone)]
@@ -68,12 +68,12 @@ impl Store {
         }
     }
 
-    /// The end of a listed object with its metadata. An object store is asked at once, so that
-    /// several may be under way.
-    pub fn tail(&self, object: &Object) -> PendingTail {
+    /// The last `length` bytes of a listed object, or all of a smaller one, with its metadata. An
+    /// object store is asked at once, so that several may be under way.
+    pub fn tail(&self, object: &Object, length: u64) -> PendingTail {
         match self {
-            Store::Local(store) => PendingTail::local(store.clone(), object.clone()),
-            Store::S3(store) => store.tail(object),
+            Store::Local(store) => PendingTail::local(store.clone(), object.clone(), length),
+            Store::S3(store) => store.tail(object, length),
         }
     }
 

@@ -23,7 +23,7 @@ pub struct Object {
 pub struct Opened {
     /// As it is now: every later read is of this version or fails.
     pub object: Object,
-    /// The last bytes, at most [`super::TAIL`]; all of a smaller object.
+    /// The last bytes, as many as were asked for; all of a smaller object.
     pub tail: Bytes,
     /// User metadata, the names in lower case.
     pub metadata: BTreeMap<String, String>,

@@ -71,19 +71,35 @@ impl PendingFetch {
     }
 }
 
+/// An object on its way up.
+#[derive(Debug)]
+pub struct PendingPut(Answer<()>);
+
+impl PendingPut {
+    pub(super) fn new(answer: Answer<()>) -> Self {
+        PendingPut(answer)
+    }
+
+    /// # Errors
+    /// A file that cannot be read, or a store that cannot be reached or refuses.
+    pub fn wait(self) -> Result<(), StoreError> {
+        self.0.wait()
+    }
+}
+
 /// The end of an object, on its way.
 #[derive(Debug)]
 pub struct PendingTail(Tail);
 
 #[derive(Debug)]
 enum Tail {
-    Local { store: LocalStore, object: Object },
+    Local { store: LocalStore, object: Object, length: u64 },
     Remote(Answer<Opened>),
 }
 
 impl PendingTail {
-    pub(super) fn local(store: LocalStore, object: Object) -> Self {
-        PendingTail(Tail::Local { store, object })
+    pub(super) fn local(store: LocalStore, object: Object, length: u64) -> Self {
+        PendingTail(Tail::Local { store, object, length })
     }
 
     pub(super) fn remote(answer: Answer<Opened>) -> Self {
@@ -96,7 +112,7 @@ impl PendingTail {
     /// An object that cannot be read.
     pub fn wait(self) -> Result<Opened, StoreError> {
         match self.0 {
-            Tail::Local { store, object } => store.tail(&object),
+            Tail::Local { store, object, length } => store.tail(&object, length),
             Tail::Remote(answer) => answer.wait(),
         }
     }

@@ -9,6 +9,7 @@ use super::categories::{Categories, Category, PatternError};
 use super::owners::Lent;
 use super::roles::Roles;
 use super::row::{DayMeta, RowBatch, SummaryRow, TextId};
+use super::storage::{Claims, Mounted};
 use super::unallocated::NodeUses;
 use super::{order, pods, storage, unallocated};
 use crate::aggregate::capacity::CapacityTotals;
@@ -147,38 +148,51 @@ pub fn finish(
 }
 
 /// The pod rows of a part of a day's groups, which shares no finished group with any other part.
-/// `state` holds the groups and the day's facts ([`Partial::facts`]).
+///
+/// `state` holds the groups, and of their nodes and namespaces the label objects, of their nodes
+/// the capacity; `cluster` is that of all nodes of the day. With the last part of some nodes come
+/// their unallocated rows: `uses` are those of their other parts.
 pub fn finish_pods<'t>(
     mut state: Partial,
     meta: &Arc<DayMeta>,
     tenant: &'t Tenant,
+    cluster: &CapacityTotals,
     uses: &mut NodeUses<'t>,
+    is_last: bool,
     counts: &mut FanOutCounts,
 ) -> RowBatch {
     let pods = std::mem::take(&mut state.pods);
     let mut day = Day::new(state, tenant);
+    day.cluster_capacity = cluster.clone();
     let groups = pods::group(&pods, &mut day, tenant, counts);
     drop(pods);
     uses.add(&groups, &day.texts, &tenant.roles);
-    let rows = pods::rows(&groups, &mut day, tenant);
+    let mut rows = pods::rows(&groups, &mut day, tenant);
+    drop(groups);
+    if is_last {
+        rows.extend(unallocated::rows(uses, &mut day, tenant));
+    }
     day.into_batch(meta, rows)
 }
 
-/// The storage and unallocated rows of a day whose pod rows were finished in parts. `state` holds
-/// all but pod groups.
-pub fn finish_rest(
+/// The storage rows of all groups of some volumes of a day. `state` holds the groups, and the label
+/// objects of nodes and namespaces; `mounted` is where each group is.
+pub fn finish_claims(
     mut state: Partial,
+    mounted: &[Mounted],
     meta: &Arc<DayMeta>,
     tenant: &Tenant,
-    uses: &NodeUses<'_>,
     counts: &mut FanOutCounts,
 ) -> RowBatch {
-    let places = std::mem::take(&mut state.places);
     let storage = std::mem::take(&mut state.storage);
     let mut day = Day::new(state, tenant);
-    let mut rows = unallocated::rows(uses, &mut day, tenant);
-    let days = days_in_month(meta.date);
-    rows.extend(storage::rows(&storage, &places, &mut day, tenant, days, counts));
+    let mut claims = Claims::default();
+    for (index, mounted) in mounted.iter().enumerate() {
+        claims.add(&storage, index, mounted, &mut day, tenant, counts);
+    }
+    drop(storage);
+    let rows = claims.rows(&mut day, tenant, days_in_month(meta.date));
+    drop(claims);
     day.into_batch(meta, rows)
 }
 

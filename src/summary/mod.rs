@@ -9,5 +9,5 @@ mod owners;
 mod pods;
 pub mod roles;
 pub mod row;
-mod storage;
+pub mod storage;
 pub mod unallocated;

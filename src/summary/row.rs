@@ -5,6 +5,8 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use uuid::Uuid;
 
+use crate::aggregate::groups::vec_growth;
+
 /// What all rows of one day of one source share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DayMeta {
@@ -82,6 +84,16 @@ impl Texts {
     /// Bytes held, capacity included.
     pub fn heap_bytes(&self) -> usize {
         self.bytes.capacity() + self.ends.capacity() * size_of::<usize>()
+    }
+
+    /// Bytes that `more` texts of usual length may take at once: what is full doubles.
+    pub fn growth_bytes(&self, more: usize) -> usize {
+        const USUAL: usize = 64;
+        let bytes = match self.bytes.len() + more * USUAL > self.bytes.capacity() {
+            true => self.bytes.capacity(),
+            false => 0,
+        };
+        bytes + vec_growth(&self.ends, more)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::aggregate::exact::Total;
 use crate::aggregate::groups::Groups;
 use crate::aggregate::places::Places;
 use crate::aggregate::pods::greater;
-use crate::aggregate::storage::{STORAGE_SUMS, Storage};
+use crate::aggregate::storage::{STORAGE_SUMS, Storage, StorageKey};
 use crate::labels::sets::SetId;
 use crate::settings::{FanOut, NullRules};
 
@@ -37,97 +37,98 @@ impl Default for Claimed {
     }
 }
 
+/// Where the pod of a storage group mounts its claim.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mounted {
+    /// (node, resource id) of each row that the join makes of a storage row; none: it is one row
+    /// without a node.
+    pub at: Vec<(TextId, TextId)>,
+    /// What the group adds to the nodes that its volume is on.
+    pub nodes_of_volume: Vec<TextId>,
+}
+
 /// A claim as a pod of a namespace mounts it.
 type MountedClaim = (TextId, TextId, TextId);
-/// Volume, node and resource id.
-type MountedAt = (TextId, TextId, TextId);
 
-/// The nodes of claims and of volumes.
-struct Mounts {
-    /// By (claim, pod, namespace): the distinct (volume, node, resource id).
-    by_claim: FxHashMap<MountedClaim, FxHashSet<MountedAt>>,
-    /// By volume: its nodes.
-    by_volume: FxHashMap<TextId, FxHashSet<TextId>>,
+/// The places of pods and the volumes of claims: what storage groups are joined with. Of pods,
+/// all groups and places or none are needed.
+pub struct Mounts {
+    /// By (namespace, pod): the distinct (node, resource id).
+    of_pod: FxHashMap<(TextId, TextId), Vec<(TextId, TextId)>>,
+    /// By (claim, pod, namespace): the distinct volumes.
+    volumes: FxHashMap<MountedClaim, FxHashSet<TextId>>,
 }
 
 impl Mounts {
-    fn new(storage: &Storage, places: &Places) -> Self {
-        let mut of_pod: FxHashMap<(TextId, TextId), Vec<(TextId, TextId)>> = FxHashMap::default();
-        if !storage.groups.is_empty() {
-            for place in places.iter() {
-                of_pod
-                    .entry((place.namespace, place.pod))
-                    .or_default()
-                    .push((place.node, place.resource_id));
-            }
-        }
-        let mut mounts = Mounts { by_claim: FxHashMap::default(), by_volume: FxHashMap::default() };
+    pub fn new(storage: &Storage, places: &Places) -> Self {
+        let mut mounts = Mounts { of_pod: FxHashMap::default(), volumes: FxHashMap::default() };
         for (key, _) in storage.groups.iter() {
-            for &(node, resource_id) in of_pod.get(&(key.namespace, key.pod)).into_iter().flatten()
-            {
-                mounts.by_claim.entry((key.claim, key.pod, key.namespace)).or_default().insert((
-                    key.volume,
-                    node,
-                    resource_id,
-                ));
-                let nodes = mounts.by_volume.entry(key.volume).or_default();
-                if !node.is_null() {
-                    nodes.insert(node);
-                }
+            mounts.of_pod.entry((key.namespace, key.pod)).or_default();
+            let claim = (key.claim, key.pod, key.namespace);
+            mounts.volumes.entry(claim).or_default().insert(key.volume);
+        }
+        for place in places.iter() {
+            if let Some(at) = mounts.of_pod.get_mut(&(place.namespace, place.pod)) {
+                at.push((place.node, place.resource_id));
             }
         }
         mounts
     }
 
-    /// (node, resource id) of each row that the join makes of a storage row.
-    fn nodes(
-        &self,
-        claim: TextId,
-        pod: TextId,
-        namespace: TextId,
-        fan_out: FanOut,
-    ) -> Vec<(TextId, TextId)> {
-        let found =
-            if claim.is_null() { None } else { self.by_claim.get(&(claim, pod, namespace)) };
-        let Some(found) = found else {
-            return vec![(TextId::NULL, TextId::NULL)];
+    pub fn of(&self, key: &StorageKey, fan_out: FanOut) -> Mounted {
+        let mut mounted = Mounted::default();
+        let Some(at) = self.of_pod.get(&(key.namespace, key.pod)) else {
+            return mounted;
         };
-        let mut nodes: Vec<_> = found.iter().map(|&(_, node, id)| (node, id)).collect();
-        if fan_out == FanOut::Collapse {
-            // Two volumes of one claim on one node would count the row twice.
-            nodes.sort_unstable();
-            nodes.dedup();
+        mounted.nodes_of_volume = at.iter().map(|&(node, _)| node).collect();
+        mounted.nodes_of_volume.retain(|node| !node.is_null());
+        mounted.nodes_of_volume.sort_unstable();
+        mounted.nodes_of_volume.dedup();
+        if key.claim.is_null() {
+            return mounted;
         }
-        nodes
-    }
-
-    /// Among how many nodes a volume's request and usage are shared; `None` if on none.
-    fn node_count(&self, volume: TextId) -> Option<u64> {
-        if volume.is_null() {
-            return None;
-        }
-        self.by_volume.get(&volume).map(|nodes| nodes.len() as u64).filter(|&count| count > 0)
+        let volumes = self.volumes.get(&(key.claim, key.pod, key.namespace));
+        let times = match fan_out {
+            // Each further volume of a claim makes the row count once more.
+            FanOut::Koku => volumes.map_or(0, FxHashSet::len),
+            FanOut::Collapse => 1,
+        };
+        mounted.at = std::iter::repeat_n(at, times).flatten().copied().collect();
+        mounted
     }
 }
 
-/// All storage rows of the day; `days_in_month` is that of the day's month.
-pub fn rows(
-    storage: &Storage,
-    places: &Places,
-    day: &mut Day,
-    tenant: &Tenant,
-    days_in_month: u32,
-    counts: &mut FanOutCounts,
-) -> Vec<SummaryRow> {
-    let mounts = Mounts::new(storage, places);
-    let mut groups: Groups<Key, Claimed> = Groups::default();
-    for (index, (key, state)) in storage.groups.iter().enumerate() {
+/// The storage groups of a day, or all of some of its volumes, by what their rows tell apart.
+#[derive(Default)]
+pub struct Claims {
+    groups: Groups<Key, Claimed>,
+    /// By volume: its nodes.
+    nodes: FxHashMap<TextId, FxHashSet<TextId>>,
+}
+
+impl Claims {
+    /// Adds group `index` of `storage`.
+    pub fn add(
+        &mut self,
+        storage: &Storage,
+        index: usize,
+        mounted: &Mounted,
+        day: &mut Day,
+        tenant: &Tenant,
+        counts: &mut FanOutCounts,
+    ) {
+        const NOWHERE: &[(TextId, TextId)] = &[(TextId::NULL, TextId::NULL)];
+        let (key, state) = (storage.groups.key(index), storage.groups.state(index));
+        if !key.volume.is_null() {
+            self.nodes.entry(key.volume).or_default().extend(&mounted.nodes_of_volume);
+        }
         let times = day.category_times(key.namespace, tenant);
         if times > 1 {
             counts.category_rows += state.rows;
         }
         let mut fanned = false;
-        for (node, resource_id) in mounts.nodes(key.claim, key.pod, key.namespace, tenant.fan_out) {
+        let at = if mounted.at.is_empty() { NOWHERE } else { &mounted.at };
+        for &(node, resource_id) in at {
             let node_objects = day.node_labels.by(node);
             let namespace_objects = day.namespace_labels.by(key.namespace);
             fanned |= node_objects.len() * namespace_objects.len() > 1;
@@ -139,7 +140,7 @@ pub fn rows(
                         key.volume_labels,
                         key.claim_labels,
                     ]);
-                    let group = groups.entry(Key {
+                    let group = self.groups.entry(Key {
                         namespace: key.namespace,
                         node,
                         resource_id,
@@ -162,33 +163,59 @@ pub fn rows(
         }
     }
 
-    let month_seconds = 86_400 * u64::from(days_in_month);
-    let mut rows = Vec::with_capacity(groups.len());
-    for (key, group) in groups.iter() {
-        let months = |measure: usize, shared_by: u64| {
-            let total: Option<&Total> = group.totals[measure].as_ref();
-            total.map_or(f64::NAN, |t| t.divided(month_seconds * shared_by, -30))
-        };
-        let shared = |measure| match (mounts.node_count(key.volume), tenant.null_rules) {
-            (Some(count), _) => months(measure, count),
-            (None, NullRules::SelfHosted) => months(measure, 1),
-            (None, NullRules::Trino) => f64::NAN,
-        };
-        let measures = [gibibytes(group.capacity_bytes), months(0, 1), shared(1), shared(2)];
-        rows.push(SummaryRow {
-            kind: RowKind::Storage,
-            cost_category_id: day.category(key.namespace, tenant).id,
-            namespace: key.namespace,
-            node: key.node,
-            resource_id: key.resource_id,
-            pod_labels: TextId::NULL,
-            persistentvolumeclaim: key.claim,
-            persistentvolume: key.volume,
-            storageclass: key.storageclass,
-            csi_volume_handle: key.csi_volume_handle,
-            volume_labels: day.json(key.labels, tenant),
-            measures: Measures::Storage(measures),
-        });
+    /// Among how many nodes a volume's request and usage are shared; `None` if on none.
+    fn node_count(&self, volume: TextId) -> Option<u64> {
+        self.nodes.get(&volume).map(|nodes| nodes.len() as u64).filter(|&count| count > 0)
     }
-    rows
+
+    /// The rows; `days_in_month` is that of the day's month.
+    pub fn rows(&self, day: &mut Day, tenant: &Tenant, days_in_month: u32) -> Vec<SummaryRow> {
+        let month_seconds = 86_400 * u64::from(days_in_month);
+        let mut rows = Vec::with_capacity(self.groups.len());
+        for (key, group) in self.groups.iter() {
+            let months = |measure: usize, shared_by: u64| {
+                let total: Option<&Total> = group.totals[measure].as_ref();
+                total.map_or(f64::NAN, |t| t.divided(month_seconds * shared_by, -30))
+            };
+            let shared = |measure| match (self.node_count(key.volume), tenant.null_rules) {
+                (Some(count), _) => months(measure, count),
+                (None, NullRules::SelfHosted) => months(measure, 1),
+                (None, NullRules::Trino) => f64::NAN,
+            };
+            let measures = [gibibytes(group.capacity_bytes), months(0, 1), shared(1), shared(2)];
+            rows.push(SummaryRow {
+                kind: RowKind::Storage,
+                cost_category_id: day.category(key.namespace, tenant).id,
+                namespace: key.namespace,
+                node: key.node,
+                resource_id: key.resource_id,
+                pod_labels: TextId::NULL,
+                persistentvolumeclaim: key.claim,
+                persistentvolume: key.volume,
+                storageclass: key.storageclass,
+                csi_volume_handle: key.csi_volume_handle,
+                volume_labels: day.json(key.labels, tenant),
+                measures: Measures::Storage(measures),
+            });
+        }
+        rows
+    }
+}
+
+/// All storage rows of the day; `days_in_month` is that of the day's month.
+pub fn rows(
+    storage: &Storage,
+    places: &Places,
+    day: &mut Day,
+    tenant: &Tenant,
+    days_in_month: u32,
+    counts: &mut FanOutCounts,
+) -> Vec<SummaryRow> {
+    let mounts = Mounts::new(storage, places);
+    let mut claims = Claims::default();
+    for index in 0..storage.groups.len() {
+        let mounted = mounts.of(&storage.groups.key(index), tenant.fan_out);
+        claims.add(storage, index, &mounted, day, tenant, counts);
+    }
+    claims.rows(day, tenant, days_in_month)
 }

@@ -55,6 +55,12 @@ figures! {
     PodRowsWritten,
     StorageRowsWritten,
     UnallocatedRowsWritten,
+    /// Days that were written again after a deadlock.
+    RedoneForDeadlock,
+    /// The same after a serialization failure.
+    RedoneForSerialization,
+    /// The same after a lost connection.
+    RedoneForConnection,
     /// Compressed bytes that went to disk for lack of memory.
     SpilledBytes,
     /// Of this process, files not counted.
@@ -72,9 +78,9 @@ figures! {
     AggregateTime,
     /// Of all tasks together.
     FinishTime,
-    /// The writer's, in calls of the sink; the sum of the next three.
+    /// The writer's, in calls of the sink: the next three, and pauses before a day is done again.
     WriteTime,
-    /// Waiting for the lock of the source, deleting old rows.
+    /// Waiting for the lock of the day, deleting old rows.
     BeginTime,
     CopyTime,
     CommitTime,
@@ -113,6 +119,8 @@ pub struct Volume {
     pub bytes: u64,
     pub rows: u64,
     pub days: u64,
+    /// Days left as they are, since nothing they are made of has changed.
+    pub unchanged: u64,
     /// When that was known, since the start of the run.
     pub at: Duration,
 }
@@ -273,7 +281,7 @@ mod tests {
         telemetry.set(Figure::RowsRead, rows);
         telemetry.set(Figure::DaysWritten, days);
         let at = Duration::from_secs(10);
-        let volume = Volume { bytes: 0, rows: 1000, days: 10, at };
+        let volume = Volume { bytes: 0, rows: 1000, days: 10, unchanged: 0, at };
         Snapshot {
             time: Duration::from_secs(seconds),
             planned: Some(volume),

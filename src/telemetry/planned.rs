@@ -36,6 +36,7 @@ impl Planned {
             bytes: plan.groups.iter().map(|group| group.group.bytes).sum(),
             rows: plan.groups.iter().map(|group| group.group.rows as u64).sum(),
             days: plan.units.len() as u64,
+            unchanged: plan.unchanged as u64,
             at,
         };
         Planned {

@@ -61,7 +61,18 @@ struct Shared {
     only: Option<Harm>,
     state: AtomicU64,
     harmed: AtomicU64,
+    under_way: AtomicU64,
+    most_under_way: AtomicU64,
     hook: Option<Hook>,
+}
+
+/// A request that is counted while it is answered.
+struct UnderWay<'a>(&'a Shared);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl FaultProxy {
@@ -95,6 +106,8 @@ impl FaultProxy {
             only,
             state: AtomicU64::new(seed),
             harmed: AtomicU64::new(0),
+            under_way: AtomicU64::new(0),
+            most_under_way: AtomicU64::new(0),
             hook,
         });
         let of_tasks = shared.clone();
@@ -112,6 +125,11 @@ impl FaultProxy {
         format!("http://localhost:{}", self.address.port())
     }
 
+    /// The most requests that waited for an answer at a time.
+    pub fn most_under_way(&self) -> u64 {
+        self.shared.most_under_way.load(Ordering::Relaxed)
+    }
+
     /// Answers that were spoiled so far, late ones included.
     pub fn harmed(&self) -> u64 {
         self.shared.harmed.load(Ordering::Relaxed)
@@ -119,6 +137,12 @@ impl FaultProxy {
 }
 
 impl Shared {
+    fn under_way(&self) -> UnderWay<'_> {
+        let now = self.under_way.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most_under_way.fetch_max(now, Ordering::Relaxed);
+        UnderWay(self)
+    }
+
     /// SplitMix64.
     fn draw(&self) -> u64 {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -140,6 +164,7 @@ impl Shared {
     /// One request a connection: the server is told to close, and so tells the client.
     async fn pass(self: Arc<Self>, mut client: TcpStream) -> std::io::Result<()> {
         let Some(head) = head(&mut client).await? else { return Ok(()) };
+        let _under_way = self.under_way();
         if self.hook.is_some() {
             let (shared, head) = (self.clone(), head.clone());
             let seen = tokio::task::spawn_blocking(move || {
@@ -149,6 +174,7 @@ impl Shared {
             });
             seen.await.map_err(std::io::Error::other)?;
         }
+        let sent = body(&mut client, &head).await?;
         let harm = self.harm();
         match harm {
             Some(Harm::ServerError) => {
@@ -170,6 +196,7 @@ impl Shared {
         let mut server = TcpStream::connect(self.server).await?;
         let asked = head.replacen("\r\n", "\r\nConnection: close\r\n", 1);
         server.write_all(asked.as_bytes()).await?;
+        server.write_all(&sent).await?;
         let mut answer = Vec::new();
         server.read_to_end(&mut answer).await?;
         let body = answer.windows(4).position(|w| w == b"\r\n\r\n").map_or(0, |at| at + 4);
@@ -211,6 +238,15 @@ async fn head(client: &mut TcpStream) -> std::io::Result<Option<String>> {
         }
     }
     Ok(Some(String::from_utf8_lossy(&head).into_owned()))
+}
+
+/// The body that the head of a request announces.
+async fn body(client: &mut TcpStream, head: &str) -> std::io::Result<Vec<u8>> {
+    let head = head.to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+    let mut body = vec![0; length.map_or(0, |length| length.trim().parse().unwrap())];
+    client.read_exact(&mut body).await?;
+    Ok(body)
 }
 
 async fn refuse(client: &mut TcpStream, status: &str, code: &str) -> std::io::Result<()> {

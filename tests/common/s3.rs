@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::TryStreamExt;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
@@ -13,6 +14,7 @@ use object_store::path::Path as Key;
 use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt, PutOptions};
 use rustls::ServerConfig;
 use s3s::auth::SimpleAuth;
+use s3s::host::SingleDomain;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -34,14 +36,19 @@ pub struct S3Server {
 
 impl S3Server {
     pub fn plain() -> Self {
-        Self::start(false)
+        Self::start(false, None)
     }
 
     pub fn tls() -> Self {
-        Self::start(true)
+        Self::start(true, None)
     }
 
-    fn start(tls: bool) -> Self {
+    /// Takes the bucket from the name of the host, `bucket.domain`.
+    pub fn virtual_hosts(domain: &str) -> Self {
+        Self::start(false, Some(domain))
+    }
+
+    fn start(tls: bool, domain: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("s3");
         fs::create_dir_all(root.join(BUCKET)).unwrap();
@@ -55,6 +62,9 @@ impl S3Server {
         };
         let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(&root).unwrap());
         service.set_auth(SimpleAuth::from_single(ACCESS, SECRET));
+        if let Some(domain) = domain {
+            service.set_host(SingleDomain::new(domain).unwrap());
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -101,6 +111,26 @@ impl S3Server {
         self.runtime.block_on(client.delete(&key)).unwrap();
     }
 
+    /// The bytes of an object with its user metadata, as the network brings them.
+    pub fn get(&self, key: &str) -> (Vec<u8>, BTreeMap<String, String>) {
+        let (client, key) = (self.client(), Key::parse(key).unwrap());
+        let got = self.runtime.block_on(client.get(&key)).unwrap();
+        let metadata = got.attributes.iter().filter_map(|(attribute, value)| match attribute {
+            Attribute::Metadata(name) => Some((name.to_string(), value.to_string())),
+            _ => None,
+        });
+        let metadata = metadata.collect();
+        (self.runtime.block_on(got.bytes()).unwrap().to_vec(), metadata)
+    }
+
+    /// The keys of all objects, in order.
+    pub fn keys(&self) -> Vec<String> {
+        let listed = self.client().list(None).map_ok(|object| object.location.to_string());
+        let mut keys: Vec<String> = self.runtime.block_on(listed.try_collect()).unwrap();
+        keys.sort();
+        keys
+    }
+
     /// Lays the files of a folder into the bucket below `prefix`, past the network.
     pub fn fill(&self, from: &Path, prefix: &str) {
         for (name, path) in files(from) {
@@ -145,6 +175,12 @@ fn authority() -> (rcgen::Certificate, rcgen::Issuer<'static, rcgen::KeyPair>) {
 }
 
 fn acceptor() -> (TlsAcceptor, String) {
+    let (config, authority) = server_config();
+    (TlsAcceptor::from(config), authority)
+}
+
+/// What a server on this machine needs to speak TLS, and the authority that signed its certificate.
+pub fn server_config() -> (Arc<ServerConfig>, String) {
     let (certificate, issuer) = authority();
     let key = rcgen::KeyPair::generate().unwrap();
     let own = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
@@ -156,7 +192,7 @@ fn acceptor() -> (TlsAcceptor, String) {
             .with_no_client_auth()
             .with_single_cert(vec![own.der().clone()], key.serialize_der().try_into().unwrap())
             .unwrap();
-    (TlsAcceptor::from(Arc::new(config)), certificate.pem())
+    (Arc::new(config), certificate.pem())
 }
 
 /// Files below `folder` by their path relative to it.

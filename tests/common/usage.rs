@@ -25,6 +25,12 @@ impl Tree {
         Self::of(|plan| Plan { daily: false, files_per_day: 1, ..size(plan) })
     }
 
+    /// Of so many files of each type a day.
+    pub fn of_files(files_per_day: u32) -> Self {
+        let size = |plan| Plan { nodes: 4, namespaces: 8, pods: Some(40), ..plan };
+        Self::of(|plan| Plan { daily: false, files_per_day, ..size(plan) })
+    }
+
     fn of(size: impl FnOnce(Plan) -> Plan) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let plan = Plan::new(folder.path().join("tree"));

@@ -8,5 +8,7 @@ mod common;
 mod credentials;
 mod faults;
 mod generations;
+mod latency;
 mod runs;
 mod store;
+mod uploads;

@@ -10,15 +10,20 @@ use ocp_rollup::settings::{Addressing, Input, S3, Secret, layout};
 use ocp_rollup::store::{Object, Store, StoreError};
 use parquet::file::reader::ChunkReader;
 
+use crate::common::fault_proxy::FaultProxy;
 use crate::common::s3::{ACCESS, BUCKET, S3Server, SECRET};
 
 fn open(server: &S3Server, prefix: &str) -> (Store, Arc<AtomicBool>) {
+    open_at(server.url(), server, prefix)
+}
+
+fn open_at(url: String, server: &S3Server, prefix: &str) -> (Store, Arc<AtomicBool>) {
     let input = Input {
         source: format!("s3://{BUCKET}{prefix}"),
         layout: layout::koku(),
         org_id: "org1".to_owned(),
         s3: Some(S3 {
-            endpoint: Some(server.url()),
+            endpoint: Some(url),
             access_key: Some(Secret(ACCESS.to_owned())),
             secret_key: Some(Secret(SECRET.to_owned())),
             session_token: None,
@@ -87,12 +92,12 @@ fn ranges_and_ends_are_those_of_the_object() {
     let objects = listed(&store, "");
     let object = |name: &str| objects.iter().find(|o| &*o.path == name).unwrap();
 
-    let opened = store.tail(object("large")).wait().unwrap();
+    let opened = store.tail(object("large"), 64 * 1024).wait().unwrap();
     assert_eq!(opened.tail, large[large.len() - 64 * 1024..]);
     assert_eq!(opened.object.size, large.len() as u64);
     assert!(opened.object.e_tag.is_some());
-    assert_eq!(store.tail(object("small")).wait().unwrap().tail, small[..]);
-    assert!(store.tail(object("empty")).wait().unwrap().tail.is_empty());
+    assert_eq!(store.tail(object("small"), 64 * 1024).wait().unwrap().tail, small[..]);
+    assert!(store.tail(object("empty"), 64 * 1024).wait().unwrap().tail.is_empty());
 
     let ranges = vec![0..5, 70_000..3_000_000, 17..17, opened.object.size - 1..opened.object.size];
     // Several are under way at once.
@@ -158,6 +163,28 @@ fn read_by_windows(store: &Store, object: &Object, large: &[u8]) {
     let error = paged.clone().get_bytes(0, 4).unwrap_err();
     assert!(StoreError::find(&error).is_some_and(StoreError::is_moved), "{error}");
     assert!(paged.failure().is_some_and(|failure| failure.is_moved()));
+}
+
+#[test]
+fn large_files_go_up_in_parts() {
+    let server = S3Server::plain();
+    let large = body(33 * 1024 * 1024 + 17);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("large");
+    std::fs::write(&file, &large).unwrap();
+    let proxy = FaultProxy::new(server.address, 3, 100, None);
+    for (url, path) in [(server.url(), "a/plain"), (proxy.url(), "a/faulty")] {
+        let (store, _) = open_at(url, &server, "/top");
+        let Store::S3(store) = store else { panic!("this is S3") };
+        let metadata = vec![("manifestid", "7".to_owned())];
+        store.put(path, file.clone(), metadata).wait().unwrap();
+        let (bytes, metadata) = server.get(&format!("top/{path}"));
+        assert!(bytes == large, "{path}");
+        assert_eq!(metadata["manifestid"], "7", "{path}");
+        store.remove(path).unwrap();
+        store.remove(path).unwrap();
+        assert!(store.list("a/").unwrap().is_empty());
+    }
 }
 
 #[test]

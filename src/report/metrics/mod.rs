@@ -68,6 +68,8 @@ fn of_the_work(text: &mut Text, snapshot: &Snapshot) {
         text.sample(&[], planned.rows as f64);
         text.family("planned_days", Kind::Gauge, "Days of sources to be replaced.");
         text.sample(&[], planned.days as f64);
+        text.family("unchanged_days", Kind::Gauge, "Days of sources left as they are.");
+        text.sample(&[], planned.unchanged as f64);
     }
     text.family("read_bytes_total", Kind::Counter, "Compressed bytes of columns read.");
     text.sample(&[], get(Figure::BytesRead));
@@ -98,6 +100,11 @@ fn of_the_work(text: &mut Text, snapshot: &Snapshot) {
     ] {
         text.sample(&[("kind", kind)], get(figure));
     }
+    let help = "Days that were written again, by what had failed.";
+    text.family("redone_days_total", Kind::Counter, help);
+    for (kind, figure) in REDONE {
+        text.sample(&[("kind", kind)], get(*figure));
+    }
     if let Some((requests, bytes)) = snapshot.network {
         text.family("store_requests_total", Kind::Counter, "Requests to the object store.");
         text.sample(&[], requests as f64);
@@ -105,7 +112,8 @@ fn of_the_work(text: &mut Text, snapshot: &Snapshot) {
         text.sample(&[], bytes as f64);
     }
     if !snapshot.retries.is_empty() {
-        text.family("retries_total", Kind::Counter, "What was tried again, by what had failed.");
+        let help = "Requests that were tried again, by what had failed.";
+        text.family("retries_total", Kind::Counter, help);
         for (kind, count) in &snapshot.retries {
             text.sample(&[("kind", kind)], *count as f64);
         }
@@ -154,3 +162,10 @@ pub const STAGES: &[(&str, Figure)] = &[
 /// The steps of a day in the sink, in order.
 pub const STEPS: &[(&str, Figure)] =
     &[("begin", Figure::BeginTime), ("copy", Figure::CopyTime), ("commit", Figure::CommitTime)];
+
+/// Days that were written again, by what had failed.
+pub const REDONE: &[(&str, Figure)] = &[
+    ("deadlock", Figure::RedoneForDeadlock),
+    ("serialization_failure", Figure::RedoneForSerialization),
+    ("lost_connection", Figure::RedoneForConnection),
+];

@@ -31,7 +31,7 @@ pub fn render(report: &RunReport) -> String {
         let title = "Namespaces with the most effective CPU usage";
         section(&mut html, title, &tables::namespaces(report));
     }
-    section(&mut html, "Counted otherwise, or not at all", &counted(report));
+    section(&mut html, "Counted otherwise, not at all, or tried again", &counted(report));
     skipped(&mut html, report);
     let settings = report.settings.iter().map(|(key, value)| (*key, value.clone()));
     section(&mut html, "Settings", &tables::pairs(settings));
@@ -45,7 +45,7 @@ pub fn render(report: &RunReport) -> String {
 }
 
 fn section(html: &mut String, title: &str, body: &str) {
-    let _ = write!(html, "<section><h2>{}</h2>{body}</section>\n", escaped(title));
+    let _ = writeln!(html, "<section><h2>{}</h2>{body}</section>", escaped(title));
 }
 
 fn head(html: &mut String, report: &RunReport) {
@@ -210,12 +210,24 @@ fn counted(report: &RunReport) -> String {
         ),
         ("files of superseded uploads left out", counts.superseded_files as u64),
     ];
-    tables::pairs(all.map(|(what, count)| (what, grouped(count))))
+    let all = all.map(|(what, count)| (what.to_owned(), count)).into_iter();
+    let retries = report
+        .retries
+        .iter()
+        .map(|(kind, count)| (format!("tried again after {}", kind.replace('_', " ")), *count));
+    tables::pairs(all.chain(retries).map(|(what, count)| (what, grouped(count))))
 }
 
 fn skipped(html: &mut String, report: &RunReport) {
     let skipped = &report.skipped;
     let mut lists = String::new();
+    if skipped.unchanged_days > 0 {
+        let days = grouped(skipped.unchanged_days);
+        let _ = write!(
+            lists,
+            "<p>{days} days, left as they are: nothing that they are made of has changed.</p>"
+        );
+    }
     let missing: Vec<String> = skipped
         .missing_columns
         .iter()

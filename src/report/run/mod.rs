@@ -13,7 +13,7 @@ use serde::Serialize;
 pub use folder::{ReportError, ReportFolder};
 
 use super::ending::Ending;
-use super::metrics::{STAGES, STEPS};
+use super::metrics::{REDONE, STAGES, STEPS};
 use super::settings::shown;
 use super::summary::sink_name;
 use super::timeline::{Sample, Timeline};
@@ -58,6 +58,8 @@ pub struct RunReport {
     /// Parts of the stage `write`.
     pub sink_steps: Vec<Stage>,
     pub network: Option<Network>,
+    /// What was tried again, by what had failed; only what happened.
+    pub retries: BTreeMap<&'static str, u64>,
     pub skipped: Skipped,
     pub timeline: Vec<Sample>,
     pub settings: BTreeMap<&'static str, String>,
@@ -131,7 +133,6 @@ pub struct Stage {
 pub struct Network {
     pub requests: u64,
     pub bytes: u64,
-    pub retries: BTreeMap<&'static str, u64>,
 }
 
 /// What was left alone or left out.
@@ -139,6 +140,8 @@ pub struct Network {
 pub struct Skipped {
     pub row_groups: usize,
     pub rows: u64,
+    /// Days left as they are, since nothing they are made of has changed.
+    pub unchanged_days: u64,
     /// Months of sources that have no pod files.
     pub months: Vec<String>,
     /// The first files of superseded uploads, with what superseded them.
@@ -181,11 +184,8 @@ impl RunReport {
             memory: Memory::of(&snapshot, timeline),
             stages: stages(STAGES, &snapshot),
             sink_steps: stages(STEPS, &snapshot),
-            network: snapshot.network.map(|(requests, bytes)| Network {
-                requests,
-                bytes,
-                retries: snapshot.retries.iter().copied().filter(|(_, n)| *n > 0).collect(),
-            }),
+            network: snapshot.network.map(|(requests, bytes)| Network { requests, bytes }),
+            retries: retries(&snapshot),
             skipped: planned.as_ref().map(Skipped::of).unwrap_or_default(),
             timeline: timeline.samples().to_vec(),
             settings: shown(settings).into_iter().collect(),
@@ -283,6 +283,7 @@ impl Skipped {
         Skipped {
             row_groups: planned.row_groups_pruned,
             rows: planned.rows_pruned,
+            unchanged_days: planned.volume.unchanged,
             months: months.collect(),
             files: files.collect(),
             missing_columns: planned.missing_columns.iter().cloned().collect(),
@@ -293,4 +294,10 @@ impl Skipped {
 fn stages(stages: &[(&'static str, Figure)], snapshot: &Snapshot) -> Vec<Stage> {
     let stage = |&(stage, figure)| Stage { stage, seconds: snapshot.seconds(figure) };
     stages.iter().map(stage).collect()
+}
+
+fn retries(snapshot: &Snapshot) -> BTreeMap<&'static str, u64> {
+    let redone = REDONE.iter().map(|&(kind, figure)| (kind, snapshot.get(figure)));
+    let all = snapshot.retries.iter().copied().chain(redone);
+    all.filter(|(_, count)| *count > 0).collect()
 }

@@ -47,7 +47,7 @@ fn integer(value: u64) -> String {
 const DAY_HEAD: &str = "\
 <thead><tr><th class=\"text\" rowspan=\"2\">day</th><th colspan=\"3\">rows</th>\
 <th colspan=\"3\">CPU, core-hours</th><th colspan=\"3\">memory, GiB-hours</th>\
-<th>storage, GiB-months</th><th rowspan=\"2\">written in</th></tr>\
+<th>storage,<br>GiB-months</th><th rowspan=\"2\">written<br>in</th></tr>\
 <tr><th>pod</th><th>storage</th><th>unallocated</th><th>used</th><th>effective</th><th>unallocated</th>\
 <th>used</th><th>effective</th><th>unallocated</th><th>requested</th></tr></thead>";
 
@@ -101,7 +101,7 @@ fn cells_of_day(html: &mut String, sums: &Sums) {
 const NAMESPACE_HEAD: &str = "\
 <thead><tr><th class=\"text\" rowspan=\"2\">namespace</th><th rowspan=\"2\">rows</th>\
 <th colspan=\"3\">CPU, core-hours</th><th colspan=\"3\">memory, GiB-hours</th>\
-<th>storage, GiB-months</th></tr>\
+<th>storage,<br>GiB-months</th></tr>\
 <tr><th>used</th><th>requested</th><th>effective</th><th>used</th><th>requested</th><th>effective</th>\
 <th>requested</th></tr></thead>";
 

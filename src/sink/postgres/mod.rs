@@ -40,9 +40,9 @@ const COPY_BUFFER: usize = 256 * 1024;
 
 /// The summary table of a tenant.
 ///
-/// A day is one transaction: it takes the day's lock, deletes the old rows and copies the new ones.
-/// Readers see either, and of two runs of one day the second waits for the first. When a call
-/// fails, or the sink is dropped, the day in progress is rolled back.
+/// A day is one transaction: it takes its lock, deletes the old rows, copies the new ones, and
+/// records what they were made of. Readers see either, and of two runs of a day the second waits
+/// for the first. When a call fails, or the sink is dropped, the day in progress is rolled back.
 ///
 /// A month that is loaded in bulk is replaced as a whole when the last of its days was ended.
 /// Until then readers see its old rows, and when the sink is dropped nothing of it is kept.

@@ -51,6 +51,8 @@ pub fn client(bucket: &str, s3: &S3) -> Result<Client, StoreError> {
         .with_region(&s3.region)
         .with_virtual_hosted_style_request(s3.addressing == Addressing::Virtual)
         .with_http_connector(Connector::default())
+        // Not every store can remove several objects in one request.
+        .with_disable_bulk_delete(true)
         .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
         .with_client_options(options(s3)?);
     if let Some(endpoint) = endpoint(bucket, s3) {

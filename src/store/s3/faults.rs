@@ -31,10 +31,16 @@ pub struct Asked<'a> {
 
 impl Asked<'_> {
     /// Judges a request of the client library that failed.
-    pub fn judge(&self, error: &object_store::Error) -> Verdict {
-        let error: &(dyn Error + 'static) = error;
+    pub fn judge(&self, library: &object_store::Error) -> Verdict {
+        let error: &(dyn Error + 'static) = library;
         if let Some(refused) = causes(error).find_map(|e| e.downcast_ref::<Refused>()) {
             return self.judge_refused(refused);
+        }
+        // Not all requests keep the whole answer.
+        if let object_store::Error::PermissionDenied { .. }
+        | object_store::Error::Unauthenticated { .. } = library
+        {
+            return self.judge_refused(&Refused { status: 403, code: None, text: None });
         }
         if let Some(tls) = causes(error).find_map(|e| e.downcast_ref::<rustls::Error>())
             && let Some(advice) = tls_advice(tls)
@@ -114,7 +120,7 @@ fn advice(status: u16, code: Option<&str>) -> &'static str {
         }
         (401 | 403, _) => {
             "check the keys (S3_ACCESS_KEY and S3_SECRET) and that they may list the bucket and \
-             get its objects"
+             get its objects, or put and delete them where they are written"
         }
         _ => "check s3.endpoint, s3.addressing_style and --source",
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -17,7 +18,7 @@ use super::faults::Asked;
 use super::retry::Failure;
 use crate::store::error::Cause;
 use crate::store::traffic::Fault;
-use crate::store::{Object, Opened, StoreError, TAIL};
+use crate::store::{Object, Opened, StoreError};
 
 impl Inner {
     /// One page of a listing.
@@ -41,14 +42,14 @@ impl Inner {
     }
 
     /// The end of an object as it is now.
-    pub(super) async fn tail(&self, object: &Object) -> Result<Opened, StoreError> {
+    pub(super) async fn tail(&self, object: &Object, most: u64) -> Result<Opened, StoreError> {
         let action = format!("read {}", object.path);
         let key = self.key(&object.path, &action)?;
         let attempt = || async {
             // By range even where that is all of it: the answer then says how long the object is,
             // so that a body cut short does not pass for a shorter object. Not every store takes a
             // suffix longer than the object.
-            let length = object.size.min(TAIL);
+            let length = object.size.min(most);
             let range = (length > 0).then_some(GetRange::Suffix(length));
             let options = GetOptions { range, extensions: for_bucket(), ..GetOptions::default() };
             let result = self.request(self.client.get_opts(&key, options)).await?;
@@ -102,6 +103,15 @@ impl Inner {
         &self,
         request: impl Future<Output = object_store::Result<T>>,
     ) -> Result<T, Failure> {
+        self.request_within(self.timeout, request).await
+    }
+
+    /// The same, for a request whose answer may take `time`.
+    pub(super) async fn request_within<T>(
+        &self,
+        time: Duration,
+        request: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<T, Failure> {
         let late = |_| Failure::Fault(Fault::Timeout, self.silence());
         if self.signs {
             let credential = self.client.credentials().get_credential();
@@ -112,7 +122,7 @@ impl Inner {
             self.had_credentials.store(true, Ordering::Relaxed);
         }
         self.traffic.count_request();
-        tokio::time::timeout(self.timeout, request).await.map_err(late)?.map_err(Failure::Library)
+        tokio::time::timeout(time, request).await.map_err(late)?.map_err(Failure::Library)
     }
 
     async fn body(&self, result: GetResult, length: u64) -> Result<Bytes, Failure> {
@@ -146,14 +156,14 @@ impl Inner {
         format!("not a byte for {} s (--s3-timeout)", self.timeout.as_secs_f64())
     }
 
-    fn key(&self, path: &str, action: &str) -> Result<Path, StoreError> {
+    pub(super) fn key(&self, path: &str, action: &str) -> Result<Path, StoreError> {
         Path::parse(format!("{}{path}", self.root)).map_err(|error| StoreError::Answer {
             action: action.to_owned(),
             source: Cause::of(&error),
         })
     }
 
-    fn asked<'a>(&'a self, action: &'a str, object: Option<&'a Arc<str>>) -> Asked<'a> {
+    pub(super) fn asked<'a>(&'a self, action: &'a str, object: Option<&'a Arc<str>>) -> Asked<'a> {
         Asked { action, object, bucket: &self.bucket, store: &self.name }
     }
 }

@@ -7,6 +7,7 @@ mod answers;
 mod client;
 mod faults;
 mod get;
+mod put;
 mod retry;
 
 use std::collections::BTreeSet;
@@ -26,16 +27,14 @@ use tokio::sync::Semaphore;
 use super::error::Cause;
 use super::pending::{Answer, PendingFetch, PendingTail};
 use super::traffic::Traffic;
-use super::{Object, StoreError};
+use super::{Object, PROGRESS, StoreError};
 use crate::settings::S3;
+pub use put::Metadata;
 use retry::Retries;
 
 /// Requests for objects under way at once: enough to hide the way to the store, few enough for its
 /// limits.
-const SIDE_BY_SIDE: usize = 32;
-
-/// Listings say how far they are each time they have passed this many objects.
-const PROGRESS: usize = 10_000;
+const SIDE_BY_SIDE: usize = 64;
 
 /// A bucket, or a folder of one.
 #[derive(Clone)]
@@ -103,7 +102,11 @@ impl S3Store {
         Ok(S3Store { inner: Arc::new(inner), runtime: Arc::new(runtime) })
     }
 
-    pub(super) fn list(&self, prefix: &str) -> Result<Vec<Object>, StoreError> {
+    /// All objects below `prefix`, in order of their paths.
+    ///
+    /// # Errors
+    /// A store that cannot be reached or refuses.
+    pub fn list(&self, prefix: &str) -> Result<Vec<Object>, StoreError> {
         let prefix = format!("{}{prefix}", self.inner.root);
         let inner = self.inner.clone();
         let mut objects =
@@ -120,11 +123,11 @@ impl S3Store {
         self.spawn(prefix.as_str().into(), async move { inner.folders(&prefix).await }).wait()
     }
 
-    pub(super) fn tail(&self, object: &Object) -> PendingTail {
+    pub(super) fn tail(&self, object: &Object, length: u64) -> PendingTail {
         let (inner, object) = (self.inner.clone(), object.clone());
         PendingTail::remote(self.spawn(object.path.clone(), async move {
             let _permit = inner.limit.acquire().await;
-            inner.tail(&object).await
+            inner.tail(&object, length).await
         }))
     }
 

@@ -54,7 +54,7 @@ pub fn run(data: &[u8]) {
 
 fn read(store: &Store, part: Part) {
     let objects = store.list("").unwrap_or_else(|error| panic!("{error}"));
-    let Ok(opened) = store.tail(&objects[0]).wait() else { return };
+    let Ok(opened) = store.tail(&objects[0], 4096).wait() else { return };
     let Ok((file, metadata)) = footers::read(store, &opened, part, true, DAYS) else { return };
     let (file, metadata) = (Arc::new(file), Arc::new(metadata));
     for row_group in 0..metadata.num_row_groups() {
