@@ -164,6 +164,21 @@ pub struct RunFlags {
           help_heading = "Output")]
     pub null_rules: Option<String>,
 
+    /// Connections to PostgreSQL that write days at once, or `auto` [default: auto, one for each
+    /// thread, at most 4, and 1 where memory is short].
+    #[arg(long, value_name = "auto|N", value_parser = text(), help_heading = "Performance")]
+    pub connections: Option<String>,
+
+    /// Encoded bytes that each connection sends at once [default: 256KiB].
+    #[arg(long, value_name = "SIZE", value_parser = text(), help_heading = "Performance")]
+    pub copy_buffer: Option<String>,
+
+    /// Load months into new tables without indexes, and put each in its partition's place when it
+    /// is complete; `auto` does where the rows are many [default: auto].
+    #[arg(long, value_name = "WHEN", value_parser = ["auto", "off", "on"],
+          help_heading = "Performance")]
+    pub bulk: Option<String>,
+
     /// Worker threads, or `auto` [default: auto, what the CPU quota and affinity allow].
     #[arg(long, value_name = "auto|N", value_parser = text(), help_heading = "Performance")]
     pub threads: Option<String>,
@@ -250,6 +265,9 @@ impl Flags for RunFlags {
             "sink" => self.sink.clone(),
             "fan-out" => self.fan_out.clone(),
             "null-rules" => self.null_rules.clone(),
+            "connections" => self.connections.clone(),
+            "copy-buffer" => self.copy_buffer.clone(),
+            "bulk" => self.bulk.clone(),
             "threads" => self.threads.clone(),
             "processes" => self.processes.clone(),
             "worker-timeout" => self.worker_timeout.clone(),
@@ -303,6 +321,7 @@ mod tests {
                 "log-format" | "progress" => "json",
                 "db-sslmode" => "verify-ca",
                 "s3-addressing" => "virtual",
+                "bulk" => "on",
                 "allow-empty" | "strict-duplicates" | "streaming" | "categorical"
                 | "column-filtering" | "incremental" | "ledger" => "off",
                 _ => "some text",

@@ -1,5 +1,6 @@
 //! `run`: plan, roll up, write, say what was done.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use uuid::Uuid;
 use super::signals::{Hurry, Signals};
 use super::{exit, ledger, logging, output};
 use crate::cli::run::RunFlags;
-use crate::database::{self, Canceller, DatabaseError};
+use crate::database::{self, DatabaseError};
 use crate::decode::row_group::Reading;
 use crate::ledger::Recorder;
 use crate::lookups::{self, Lookups, periods};
@@ -30,16 +31,19 @@ use crate::report::identity::Identity;
 use crate::report::monitor::Monitor;
 use crate::report::summary::{self, Summary};
 use crate::settings::{
-    self, ChunkSize, LookupsFrom, Settings, SettingsError, Sharding, SinkTo, load,
+    self, ChunkSize, LookupsFrom, Month, Settings, SettingsError, Sharding, SinkTo, load,
 };
 use crate::sink::csv::CsvSink;
 use crate::sink::observed::ObservedSink;
 use crate::sink::parquet::ParquetSink;
-use crate::sink::postgres::{PostgresError, PostgresSink};
+use crate::sink::postgres::{
+    Connections, DayOfRun, MonthOfRun, PostgresError, PostgresSink, Writing,
+};
 use crate::sink::{Sink, SinkError};
 use crate::spill::spiller::Spiller;
 use crate::store::{Store, StoreError};
 use crate::summary::finish::Tenant;
+use crate::summary::row::DayMeta;
 use crate::telemetry::{Figure, Planned, Telemetry};
 
 pub fn run(flags: &RunFlags) -> Result<u8> {
@@ -178,7 +182,8 @@ pub fn roll_up_watched(
     let (chunk_rows, adaptive) = chunk_rows(settings, &plan, shares.threads);
     let performance = &settings.performance;
     let spiller = Spiller::new(performance.spill_dir.clone(), performance.force_spill);
-    let sink = open_sink(settings, client, recorder, signals)?;
+    let writers = connections(settings, &budget, threads);
+    let sink = open_sink(settings, client, &plan, writers, recorder, signals)?;
     let sink = ObservedSink::new(sink, telemetry.clone());
     let job = Job {
         plan: &plan,
@@ -295,18 +300,40 @@ fn hello(
 }
 
 /// Frees a run that was interrupted from waiting for PostgreSQL.
-fn hurry(canceller: Canceller) -> Hurry {
-    Box::new(move || {
-        if let Err(error) = canceller.cancel() {
-            tracing::debug!("cannot ask PostgreSQL to stop: {error}");
+fn hurry(connections: &Arc<Connections>) -> Hurry {
+    let connections = connections.clone();
+    Box::new(move || connections.cancel())
+}
+
+/// What the plan replaces of each month; months of sources without a report period are refused
+/// later, by the day.
+fn months(plan: &Plan) -> Vec<MonthOfRun> {
+    let mut months: BTreeMap<Month, MonthOfRun> = BTreeMap::new();
+    for DayMeta { date, source_uuid, report_period_id, .. } in plan.units.iter().map(|u| &*u.meta) {
+        let month = Month::of(*date);
+        let empty = || MonthOfRun { month, days: Vec::new(), hourly_rows: 0 };
+        let of_run = months.entry(month).or_insert_with(empty);
+        of_run.days.extend(report_period_id.map(|report_period_id| DayOfRun {
+            date: *date,
+            report_period_id,
+            source_uuid: *source_uuid,
+        }));
+    }
+    for group in plan.groups.iter().filter(|group| group.file.part.has_pods()) {
+        let month = Month::of(plan.units[group.units.0].meta.date);
+        if let Some(month) = months.get_mut(&month) {
+            month.hourly_rows += group.group.rows as u64;
         }
-    })
+    }
+    months.into_values().collect()
 }
 
 /// From here on a run must be ended in good order.
 fn open_sink(
     settings: &Settings,
     client: Option<Client>,
+    plan: &Plan,
+    writers: usize,
     recorder: Option<Recorder>,
     signals: &Signals,
 ) -> Result<Box<dyn Sink>, SinkError> {
@@ -321,15 +348,18 @@ fn open_sink(
         }
         SinkTo::Postgres => {
             let client = connected(client, settings).map_err(PostgresError::from)?;
-            let canceller = Canceller::of(&client, &settings.postgres);
-            signals.begin_writing(Some(hurry(canceller.clone())));
-            let mut sink = PostgresSink::open(client, &settings.postgres.schema)?
-                .interrupted_by(signals.cancelled().clone())
-                .recovering(settings.postgres.clone(), canceller);
-            if let Some(recorder) = recorder {
-                sink = sink.recording(Arc::new(recorder));
-            }
-            Box::new(sink)
+            let connections = Arc::new(Connections::new(&settings.postgres, client));
+            signals.begin_writing(Some(hurry(&connections)));
+            let writing = Writing {
+                connections,
+                writers,
+                copy_buffer: settings.loading.copy_buffer,
+                bulk: settings.loading.bulk,
+                months: months(plan),
+                recorder,
+                interrupted: signals.cancelled().clone(),
+            };
+            Box::new(PostgresSink::open_with(writing, &settings.postgres.schema)?)
         }
     })
 }
@@ -361,7 +391,8 @@ pub fn shares(
     plan: &Plan,
     threads: usize,
 ) -> Result<Shares, TooSmall> {
-    budget.shares(threads as u64, plan.decode_bytes(), sink_bytes(&settings.sink))
+    let sink = sink_bytes(settings, connections(settings, budget, threads));
+    budget.shares(threads as u64, plan.decode_bytes(), sink)
 }
 
 /// How many rows a task aggregates at once, and whether that may change on the way.
@@ -381,10 +412,30 @@ pub fn pool(threads: usize) -> Result<rayon::ThreadPool> {
 }
 
 /// What a sink holds while it writes.
-fn sink_bytes(sink: &SinkTo) -> u64 {
-    match sink {
-        SinkTo::Postgres | SinkTo::Csv(_) => 1024 * 1024,
+fn sink_bytes(settings: &Settings, connections: usize) -> u64 {
+    /// Of a connection beside its rows.
+    const CONNECTION: u64 = 256 * 1024;
+    match settings.sink {
+        // Rows are encoded in one buffer, copied to a second and sent from a third.
+        SinkTo::Postgres => {
+            connections as u64 * (3 * settings.loading.copy_buffer as u64 + CONNECTION)
+        }
+        SinkTo::Csv(_) => 1024 * 1024,
         SinkTo::Parquet(_) => crate::sink::parquet::MOST_BYTES,
+    }
+}
+
+/// Days that are written at once.
+fn connections(settings: &Settings, budget: &Budget, threads: usize) -> usize {
+    /// More of them keep a server busy that others need too.
+    const MOST: usize = 4;
+    /// Below this the days that wait would take what the aggregation needs.
+    const ENOUGH_MEMORY: u64 = 256 * 1024 * 1024;
+    match settings.loading.connections {
+        _ if settings.sink != SinkTo::Postgres => 1,
+        Some(connections) => connections,
+        None if budget.bytes < ENOUGH_MEMORY => 1,
+        None => threads.min(MOST),
     }
 }
 

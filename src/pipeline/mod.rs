@@ -5,7 +5,7 @@
 //!
 //! One reader thread fetches chunks and queues them for a rayon pool; each task adds its chunk to a
 //! partial state per day; whoever completes a day merges its states and finishes it; one writer
-//! thread puts the days into the sink in order.
+//! thread a sink takes the days in order.
 
 mod activity;
 mod day_error;
@@ -105,9 +105,6 @@ pub struct Outcome {
     pub finish_time: Duration,
 }
 
-/// Days that may be open beyond those that are read: one is being finished or written.
-const DAYS_AHEAD: usize = 1;
-
 /// Takes a unit whose rows are all in.
 pub(crate) type Complete<'c> = &'c (dyn Fn(usize) + Sync);
 
@@ -126,7 +123,10 @@ pub(crate) fn collect(
     let stop = Stop::new(job.cancelled);
     let activity = Activity::start();
     let pressure = Pressure::of(job);
-    let shared = Shared::new(job, &heap, &stop, &activity, &pressure, sink.encoder());
+    let encoder = sink.encoder();
+    let mut sinks = sink.beside();
+    sinks.insert(0, sink);
+    let shared = Shared::new(job, &heap, &stop, &activity, &pressure, encoder, sinks.len());
     let finisher = Finisher {
         tenant: job.tenant,
         spiller: job.spiller,
@@ -144,7 +144,7 @@ pub(crate) fn collect(
             bring(shared, &|unit| shared.finish_unit(unit, finisher, &day_sender));
         });
         let _watched = pressure.ended_on_drop();
-        match writer::write(&days, sink, units, shared, &heap) {
+        match writer::write(&days, sinks, units, shared, &heap) {
             Ok(written) => shared.outcome(|outcome| outcome.written = written),
             Err(error) => shared.fail(error),
         }
@@ -169,7 +169,7 @@ pub fn run_unit(
     let stop = Stop::new(job.cancelled);
     let activity = Activity::start();
     let pressure = Pressure::of(job);
-    let shared = Shared::new(job, &heap, &stop, &activity, &pressure, None);
+    let shared = Shared::new(job, &heap, &stop, &activity, &pressure, None, 1);
     std::thread::scope(|threads| {
         threads.spawn(|| shared.follow_pressure());
         let _watched = pressure.ended_on_drop();
@@ -198,6 +198,8 @@ pub(crate) struct Shared<'a> {
     days: Vec<UnitDays>,
     queue: ReadyQueue,
     pub progress: Progress,
+    /// Days that are written at once.
+    writers: usize,
     outcome: Mutex<Outcome>,
     failure: Mutex<Option<RunError>>,
     stop: &'a Stop<'a>,
@@ -215,6 +217,7 @@ impl<'a> Shared<'a> {
         activity: &'a Activity,
         pressure: &'a Pressure<'a>,
         encoder: Option<Arc<dyn Encode>>,
+        writers: usize,
     ) -> Self {
         let (plan, kind, units) = (job.plan, StateKind::of(job), job.plan.units.len());
         Shared {
@@ -226,6 +229,7 @@ impl<'a> Shared<'a> {
                 .collect(),
             queue: ReadyQueue::default(),
             progress: Progress::default(),
+            writers,
             outcome: Mutex::new(Outcome::default()),
             failure: Mutex::new(None),
             stop,
@@ -322,7 +326,9 @@ impl<'a> Shared<'a> {
             let rows = if job.adaptive { rows } else { job.chunk_rows };
             let mut give = |chunk| queue(chunk, waiting);
             let written = self.progress.days();
-            let open_until = if job.streaming { written + lanes + DAYS_AHEAD } else { usize::MAX };
+            // Beyond the days that are read, those that are being finished or written.
+            let open_until =
+                if job.streaming { written + lanes + self.writers } else { usize::MAX };
             match schedule.next(rows, open_until) {
                 Next::Chunk(chunk) => {
                     let bytes = chunk.completed_bytes(&job.plan.groups);

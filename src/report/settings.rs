@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::settings::keys::{self, Key};
 use crate::settings::{
-    Addressing, ChunkSize, FanOut, Layout, LookupsFrom, NullRules, PROGRESS_FORMS, PodSource, S3,
-    Secret, Settings, SinkTo, SslMode,
+    Addressing, BulkMode, ChunkSize, FanOut, Layout, LookupsFrom, NullRules, PROGRESS_FORMS,
+    PodSource, S3, Secret, Settings, SinkTo, SslMode,
 };
 
 /// Those that have a value, in one line for the log.
@@ -67,6 +67,17 @@ pub fn shown(settings: &Settings) -> Vec<(&'static str, String)> {
         add(&keys::DB_LOCK_TIMEOUT, timeout(session.lock_timeout));
         add(&keys::DB_LOCK_WAIT, timeout(Some(session.lock_wait)));
         add(&keys::DB_RETRY_FOR, timeout(Some(session.retry_for)));
+        let loading = settings.loading;
+        add(&keys::CONNECTIONS, or(loading.connections.as_ref(), "auto"));
+        add(&keys::COPY_BUFFER, loading.copy_buffer.to_string());
+        add(
+            &keys::BULK,
+            match loading.bulk {
+                BulkMode::Auto => "auto".to_owned(),
+                BulkMode::Off => "off".to_owned(),
+                BulkMode::On => "on".to_owned(),
+            },
+        );
     }
     let aggregation = settings.aggregation;
     add(

@@ -194,6 +194,9 @@ impl fmt::Display for Summary<'_> {
                 written.days,
                 sink_name(self.settings)
             )?;
+            for remark in &written.remarks {
+                writeln!(f, "loaded    {remark}")?;
+            }
             let redone: Vec<String> =
                 written.redone.iter().map(|(why, times)| format!("{times} × {why}")).collect();
             if !redone.is_empty() {

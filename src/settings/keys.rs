@@ -118,6 +118,9 @@ keys! {
     DB_LOCK_TIMEOUT = "postgresql.lock_timeout", Some("db-lock-timeout"), [], Text;
     DB_LOCK_WAIT = "postgresql.lock_wait", Some("db-lock-wait"), [], Text;
     DB_RETRY_FOR = "postgresql.retry_for", Some("db-retry-for"), [], Text;
+    CONNECTIONS = "postgresql.connections", Some("connections"), [], Text;
+    COPY_BUFFER = "postgresql.copy_buffer", Some("copy-buffer"), [], Text;
+    BULK = "postgresql.bulk", Some("bulk"), [], Text;
 
     POD_SOURCE = "aggregation.pod_source", Some("pod-source"), [], Text;
     FAN_OUT = "aggregation.fan_out", Some("fan-out"), [], Text;

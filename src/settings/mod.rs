@@ -11,6 +11,7 @@ mod expand;
 pub mod keys;
 pub mod layout;
 pub mod load;
+mod loading;
 mod observe;
 mod path_matcher;
 mod settle;
@@ -32,6 +33,7 @@ use uuid::Uuid;
 pub use config::ConfigFile;
 pub use dates::Month;
 pub use error::SettingsError;
+pub use loading::{BulkMode, Loading};
 pub use observe::PROGRESS_FORMS;
 pub use path_matcher::PathMatcher;
 pub(crate) use path_matcher::account;
@@ -55,6 +57,7 @@ pub struct Settings {
     pub lookups: LookupsFrom,
     pub sink: SinkTo,
     pub postgres: Postgres,
+    pub loading: Loading,
     pub performance: Performance,
     pub aggregation: Aggregation,
     /// Replace a month of a source that has no input by nothing, instead of leaving it alone.

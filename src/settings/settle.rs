@@ -12,7 +12,8 @@ use super::sources::{Env, Sources};
 use super::values::{self, choice, switch};
 use super::{
     Aggregation, ChunkSize, FanOut, Input, LogFormat, Logging, LookupsFrom, NullRules, Performance,
-    PodSource, Postgres, S3, Settings, Sharding, SinkTo, database, layout, observe, storage,
+    PodSource, Postgres, S3, Settings, Sharding, SinkTo, database, layout, loading, observe,
+    storage,
 };
 use crate::cli::Flags;
 
@@ -134,6 +135,7 @@ fn run(sources: &mut Sources<'_>, today: NaiveDate) -> Result<Settings, Settings
         lookups,
         sink,
         postgres,
+        loading: loading::settle(sources)?,
         performance: performance(sources)?,
         aggregation,
         allow_empty: sources.parse(&keys::ALLOW_EMPTY, switch)?.unwrap_or(false),

@@ -31,6 +31,16 @@ pub trait Sink: Send {
     fn end_day(&mut self) -> Result<(), SinkError>;
     fn finish(self: Box<Self>) -> Result<(), SinkError>;
 
+    /// Further sinks to the same place that take days beside this one; each is finished by itself.
+    fn beside(&self) -> Vec<Box<dyn Sink>> {
+        Vec::new()
+    }
+
+    /// What the user should know of how the days were written; asked before `finish`.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Gets ready to take the day anew whose call gave `failed`, from `begin_day` on, and says why
     /// that may succeed.
     ///

@@ -112,6 +112,15 @@ impl Sink for ObservedSink {
         Ok(passing)
     }
 
+    fn beside(&self) -> Vec<Box<dyn Sink>> {
+        let observed = |sink| Box::new(Self::new(sink, self.telemetry.clone())) as Box<dyn Sink>;
+        self.sink.beside().into_iter().map(observed).collect()
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.sink.remarks()
+    }
+
     fn finish(self: Box<Self>) -> Result<(), SinkError> {
         let ObservedSink { sink, telemetry, .. } = *self;
         telemetry.timed(Figure::WriteTime, || sink.finish())

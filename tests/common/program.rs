@@ -59,9 +59,14 @@ impl Scene {
             .with("sink", format!("csv:{}", self.csv().display()))
     }
 
-    /// The same into a tenant's table, for report period 1.
+    /// The same into a tenant's table, for report period 1; one day after the other, so that it is
+    /// known which of them are done.
     pub fn run_into(&self, tenant: &Postgres) -> Run {
-        self.run().with("sink", "postgres").with("report-period-id", 1).database(tenant)
+        self.run()
+            .with("sink", "postgres")
+            .with("report-period-id", 1)
+            .with("connections", 1)
+            .database(tenant)
     }
 
     /// The rows that a run without a fault writes, by the names in the header.

@@ -122,6 +122,7 @@ fn defaults() {
                 retry_for: Duration::from_secs(180),
             },
         },
+        loading: Loading { connections: None, copy_buffer: 256 * 1024, bulk: BulkMode::Auto },
         performance: Performance {
             use_streaming: true,
             use_categorical: true,

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::atomic::AtomicBool;
 
 use bytes::{BufMut, BytesMut};
-use postgres::{Client, CopyInWriter, Statement};
+use postgres::{Client, CopyInWriter};
 use uuid::Uuid;
 
 use super::encode::{self, Unstorable};
@@ -14,54 +14,65 @@ use crate::database::{Cause, DatabaseError};
 use crate::summary::columns::{DayTexts, Value};
 use crate::summary::row::{RowBatch, SummaryRow};
 
-/// Encoded bytes are handed on when there are this many.
-const FLUSH_BYTES: usize = 256 * 1024;
 /// Signature, no flags, no header extension.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: i16 = -1;
 /// How much of a value an error shows, in characters.
 const SHOWN: usize = 60;
 
-/// Sends `batch` as one COPY inside the current transaction.
-///
-/// # Errors
-/// A value that cannot be stored, a value for a column the table lacks, rows that PostgreSQL did
-/// not keep, and what PostgreSQL refuses.
-pub(super) fn copy(
-    client: &mut Client,
-    statement: &Statement,
-    target: &Target,
-    texts: &DayTexts,
-    batch: &RowBatch,
-    buffer: &mut BytesMut,
-    interrupted: &AtomicBool,
-) -> Result<(), PostgresError> {
-    let date = batch.day.date;
-    let refused = |source| DatabaseError::querying(format!("the copy of rows of {date}"), source);
-    // There are fewer columns than `COLUMNS` has, and `uuid`.
-    let fields = target.columns.len() as i16 + 1;
-    let mut writer = client.copy_in(statement).map_err(refused)?;
-    buffer.clear();
-    buffer.put_slice(HEADER);
-    for row in &batch.rows {
-        let row = Record { batch, texts, row };
-        row.check_absent(target)?;
-        row.encode(target, fields, buffer)?;
-        if buffer.len() >= FLUSH_BYTES {
-            check(interrupted, date)?;
-            send(&mut writer, buffer, &refused)?;
+/// One day's way into a table.
+pub(super) struct Copy<'a> {
+    pub target: &'a Target,
+    /// The table that takes the rows, qualified and quoted: the target or one with its columns.
+    pub table: &'a str,
+    pub texts: &'a DayTexts,
+    /// Encoded bytes are handed on when there are this many.
+    pub buffer: usize,
+    pub interrupted: &'a AtomicBool,
+}
+
+impl Copy<'_> {
+    /// Sends `batch` as one COPY inside the current transaction.
+    ///
+    /// # Errors
+    /// A value that cannot be stored, a value for a column the table lacks, rows that PostgreSQL
+    /// did not keep, and what PostgreSQL refuses.
+    pub fn send(
+        &self,
+        client: &mut Client,
+        batch: &RowBatch,
+        buffer: &mut BytesMut,
+    ) -> Result<(), PostgresError> {
+        let Copy { target, texts, .. } = *self;
+        let date = batch.day.date;
+        let refused =
+            |source| DatabaseError::querying(format!("the copy of rows of {date}"), source);
+        // There are fewer columns than `COLUMNS` has, and `uuid`.
+        let fields = target.columns.len() as i16 + 1;
+        let statement = target.copy_statement(self.table);
+        let mut writer = client.copy_in(&statement).map_err(refused)?;
+        buffer.clear();
+        buffer.put_slice(HEADER);
+        for row in &batch.rows {
+            let row = Record { batch, texts, row };
+            row.check_absent(target)?;
+            row.encode(target, fields, buffer)?;
+            if buffer.len() >= self.buffer {
+                check(self.interrupted, date)?;
+                send(&mut writer, buffer, &refused)?;
+            }
         }
+        send(&mut writer, buffer, &refused)?;
+        failpoint("sink.postgres.in_copy", date)?;
+        buffer.put_i16(TRAILER);
+        send(&mut writer, buffer, &refused)?;
+        let (sent, kept) = (batch.rows.len() as u64, writer.finish().map_err(refused)?);
+        if sent != kept {
+            let table = self.table.to_owned();
+            return Err(PostgresError::RowsDropped { table, date, sent, kept });
+        }
+        Ok(())
     }
-    send(&mut writer, buffer, &refused)?;
-    failpoint("sink.postgres.in_copy", date)?;
-    buffer.put_i16(TRAILER);
-    send(&mut writer, buffer, &refused)?;
-    let (sent, kept) = (batch.rows.len() as u64, writer.finish().map_err(refused)?);
-    if sent != kept {
-        let table = target.table.clone();
-        return Err(PostgresError::RowsDropped { table, date, sent, kept });
-    }
-    Ok(())
 }
 
 fn send(

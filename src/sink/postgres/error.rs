@@ -75,6 +75,17 @@ pub enum PostgresError {
          its new ones, whole either way; run it again to be sure"
     )]
     CommitUnknown { date: NaiveDate, source: DatabaseError },
+    #[error(
+        "{table} holds {found} rows of the month of {month}, not the {sent} that were sent, or has \
+         them under other days; nothing of the month was replaced: run again, with --bulk off if \
+         it happens again"
+    )]
+    LoadDiffers { table: String, month: NaiveDate, sent: i64, found: i64 },
+    #[error(
+        "lost the connection to PostgreSQL while committing the month of {month}: it has its old \
+         rows or its new ones, whole either way; run it again to be sure"
+    )]
+    MonthCommitUnknown { month: NaiveDate, source: DatabaseError },
     #[error("{call} came out of order: a day is begun, written and ended before the next")]
     OutOfOrder { call: &'static str },
     #[error(

@@ -63,14 +63,14 @@ pub(super) fn ensure(
 }
 
 /// A calendar month and the partition that holds it.
-struct Month {
-    name: String,
-    first: NaiveDate,
-    next: NaiveDate,
+pub(super) struct Month {
+    pub name: String,
+    pub first: NaiveDate,
+    pub next: NaiveDate,
 }
 
 impl Month {
-    fn of(date: NaiveDate) -> Self {
+    pub fn of(date: NaiveDate) -> Self {
         let first = date.with_day(1).unwrap_or(date);
         Month {
             name: format!("{TABLE}_{}", first.format("%Y_%m")),
@@ -80,7 +80,7 @@ impl Month {
     }
 
     /// A condition on `usage_start`; dates in this form mean the same under any DateStyle.
-    fn condition(&self) -> String {
+    pub fn condition(&self) -> String {
         format!("usage_start >= DATE '{}' AND usage_start < DATE '{}'", self.first, self.next)
     }
 }

@@ -8,9 +8,9 @@ use chrono::NaiveDate;
 use crossbeam_channel::RecvTimeoutError;
 use postgres::Client;
 
-use super::{PostgresError, PostgresSink, check};
-use crate::database::{self, Backoff, Canceller, DatabaseError, Passing};
-use crate::settings::{Postgres, Session};
+use super::{Connections, PostgresError, PostgresSink, check};
+use crate::database::{self, Backoff, DatabaseError, Passing};
+use crate::settings::Postgres;
 
 /// A server that takes a connection but then says nothing is given up after this.
 const ANSWER: Duration = Duration::from_secs(20);
@@ -19,8 +19,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// How a sink comes by another connection, and how long it has been trying.
 pub(super) struct Recovery {
-    settings: Arc<Postgres>,
-    canceller: Canceller,
+    connections: Arc<Connections>,
     /// Since the first failure of the day.
     backoff: Option<Backoff>,
     /// The day that failed.
@@ -28,12 +27,8 @@ pub(super) struct Recovery {
 }
 
 impl Recovery {
-    pub fn new(settings: Postgres, canceller: Canceller) -> Self {
-        Recovery { settings: Arc::new(settings), canceller, backoff: None, date: None }
-    }
-
-    pub fn session(&self) -> Session {
-        self.settings.session.clone()
+    pub fn new(connections: Arc<Connections>) -> Self {
+        Recovery { connections, backoff: None, date: None }
     }
 
     /// The next day has all the time again.
@@ -54,12 +49,12 @@ impl PostgresSink {
             return Err(failed);
         };
         let Some(date) = recovery.date else { return Err(failed) };
-        let retry_for = recovery.session().retry_for;
+        let retry_for = recovery.connections.settings().session.retry_for;
         let mut backoff = recovery.backoff.take().unwrap_or_else(|| Backoff::new(retry_for));
         let mut failed = failed;
         loop {
-            if !backoff.sleep(&self.interrupted) {
-                check(&self.interrupted, date)?;
+            if !backoff.sleep(&self.shared.interrupted) {
+                check(&self.shared.interrupted, date)?;
                 return Err(match backoff.tries() {
                     0 => failed,
                     tries => {
@@ -71,7 +66,9 @@ impl PostgresSink {
             let cause = causes(&failed);
             let tries = backoff.tries();
             tracing::warn!(%date, tries, "{passing}: doing {date} again: {cause}");
-            if passing != Passing::LostConnection && !self.client.is_closed() {
+            if passing != Passing::LostConnection
+                && self.client.as_ref().is_some_and(|client| !client.is_closed())
+            {
                 break;
             }
             match self.connect_again(date) {
@@ -88,8 +85,8 @@ impl PostgresSink {
 
     fn connect_again(&mut self, date: NaiveDate) -> Result<(), PostgresError> {
         let Some(recovery) = &mut self.recovery else { return Ok(()) };
-        let client = connect(&recovery.settings, &self.interrupted, date)?;
-        recovery.canceller.follow(&client);
+        let client = connect(recovery.connections.settings(), &self.shared.interrupted, date)?;
+        recovery.connections.watch(&client);
         self.use_connection(client)
     }
 }

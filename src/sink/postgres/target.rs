@@ -81,15 +81,19 @@ impl Target {
         Ok(target)
     }
 
-    /// COPY of `uuid` and the columns that the program fills.
-    pub fn copy_statement(&self) -> String {
-        let mut statement = format!("COPY {} (uuid", self.table);
+    /// `uuid` and the columns that the program fills, as SQL text.
+    pub fn column_list(&self) -> String {
+        let mut list = "uuid".to_owned();
         for TargetColumn { column, .. } in &self.columns {
-            statement.push_str(", ");
-            statement.push_str(column.name);
+            list.push_str(", ");
+            list.push_str(column.name);
         }
-        statement.push_str(") FROM STDIN (FORMAT binary)");
-        statement
+        list
+    }
+
+    /// COPY of those columns into a table that has them.
+    pub fn copy_statement(&self, table: &str) -> String {
+        format!("COPY {table} ({}) FROM STDIN (FORMAT binary)", self.column_list())
     }
 
     fn check_unknown(&self, columns: &[CatalogueColumn]) -> Result<(), PostgresError> {
