@@ -18,8 +18,11 @@ use serde_json::{Map, Value, json};
 
 const RUNS: usize = 5;
 
-/// What is run: name, days and nodes of the input, flags beyond those of the input.
-const CASES: [(&str, u32, usize, &[(&str, &str)]); 5] = [
+/// Flags beyond those of the input.
+type Flags = [(&'static str, &'static str)];
+
+/// What is run: name, days and nodes of the input, flags.
+const CASES: [(&str, u32, usize, &Flags); 5] = [
     ("10 days, 1 thread", 10, 25, &[("threads", "1")]),
     ("10 days, 2 threads", 10, 25, &[("threads", "2")]),
     ("10 days, all at once", 10, 25, &[("threads", "2"), ("streaming", "off")]),

@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         Command::Status(flags) => commands::status::run(&flags),
         Command::Verify(command) => commands::verify::run(&command),
         Command::Convert(command) => commands::convert::run(*command),
-        Command::Generate(args) => commands::generate::run(args),
+        Command::Generate(args) => commands::generate::run(*args),
         Command::Demo(args) => commands::demo::run(args),
         Command::Worker => commands::worker::run(),
         Command::Completions(args) => commands::shell::completions(args),

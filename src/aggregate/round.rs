@@ -36,10 +36,10 @@ fn divide(value: u128, divisor: u64) -> (u128, u64) {
     };
     let divisor = u64::from(small);
     let (high, low) = ((value >> 64) as u64, value as u64);
-    let middle = (high % divisor) << 32 | low >> 32;
-    let last = (middle % divisor) << 32 | low & 0xffff_ffff;
-    let low = (middle / divisor) << 32 | last / divisor;
-    (u128::from(high / divisor) << 64 | u128::from(low), last % divisor)
+    let middle = ((high % divisor) << 32) | (low >> 32);
+    let last = ((middle % divisor) << 32) | (low & 0xffff_ffff);
+    let low = ((middle / divisor) << 32) | (last / divisor);
+    ((u128::from(high / divisor) << 64) | u128::from(low), last % divisor)
 }
 
 /// `quotient` without its last `drop` bits (1 to 127), rounded.
@@ -56,8 +56,11 @@ fn kept(quotient: u128, drop: i32, sticky: bool) -> u64 {
 #[cold]
 fn extreme(quotient: u128, exponent: i32, sticky: bool, drop: i32) -> f64 {
     let drop = drop.max(LOWEST_NORMAL - exponent);
+    // With all of its bits dropped, what lies above half of the least double still rounds up to it.
     if drop > 127 {
-        return 0.0;
+        let half = 1 << 127;
+        let up = drop == 128 && (quotient > half || (quotient == half && sticky));
+        return f64::from_bits(u64::from(up));
     }
     let mut value = kept(quotient, drop, sticky) as f64;
     let mut exponent = exponent + drop;
@@ -116,5 +119,7 @@ mod tests {
         assert_eq!(rounded(1, 1024, false, 1), f64::INFINITY);
         assert_eq!(rounded(1, -1075, false, 1), 0.0);
         assert_eq!(rounded(3, -1076, false, 1), 5e-324);
+        assert_eq!(rounded(1 << 127, -1202, true, 1), 5e-324);
+        assert_eq!(rounded(3, -1077, false, 1), 0.0);
     }
 }

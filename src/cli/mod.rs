@@ -72,7 +72,7 @@ pub enum Command {
     Status(Box<status::StatusFlags>),
     Verify(Box<verify::VerifyCommand>),
     Convert(Box<convert::ConvertCommand>),
-    Generate(generate::GenerateArgs),
+    Generate(Box<generate::GenerateArgs>),
     Demo(demo::DemoArgs),
     /// A part of `run --processes`, not for use by hand.
     #[command(hide = true)]

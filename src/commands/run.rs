@@ -254,7 +254,8 @@ fn divide(
     threads: usize,
 ) -> Result<Option<Division>, TooSmall> {
     let Some(processes) = settings.performance.processes else { return Ok(None) };
-    let (decode, sink) = (plan.decode_bytes(), sink_bytes(&settings.sink));
+    let sink = sink_bytes(settings, connections(settings, budget, threads));
+    let decode = plan.decode_bytes();
     let division = process::shares::divide(budget, processes, threads, decode, sink)?;
     let Division { workers, worker_memory, worker_threads, .. } = division;
     let lack = if workers < processes {

@@ -169,7 +169,7 @@ impl Ledger {
         from: NaiveDate,
         to: NaiveDate,
     ) -> Result<BTreeMap<(Uuid, NaiveDate), Entry>, LedgerError> {
-        let Ledger { table, summary } = self;
+        let Ledger { table, summary, .. } = self;
         let names: Vec<String> = sources.iter().map(Uuid::to_string).collect();
         // Dates in the text let PostgreSQL leave out the partitions of other months.
         let query = format!(

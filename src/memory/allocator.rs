@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use crate::settings::load;
+
 /// By itself glibc keeps ever larger pieces for later once some were freed, in an arena of each
 /// thread: a run then holds half as much again as it uses. With fixed thresholds what a finished
 /// day held goes back to the system.
@@ -15,7 +17,7 @@ const SETTINGS: [(&str, &str); 2] =
 /// and only once. Does nothing where someone has set it already. Returns only if that is so, or
 /// with the reason why the program goes on as it is.
 pub fn settle() -> Option<io::Error> {
-    let is_set = |name: &str| env::var_os(name).is_some();
+    let is_set = |name: &str| load::env(name).is_some();
     if is_set("GLIBC_TUNABLES") || SETTINGS.iter().any(|(name, _)| is_set(name)) {
         return None;
     }

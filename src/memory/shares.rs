@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::limit::Limit;
+use super::limit::{Limit, LimitSource};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -48,6 +48,7 @@ impl Budget {
         // spill more.
         const USUAL_STATES: u64 = 16 * MIB;
         const LEAST_REST: u64 = 8 * MIB;
+        let demand = Demand { threads, decode_bytes, fixed };
         let needed = |threads: u64| fixed + threads * decode_bytes;
         let least = needed(1) + LEAST_STATES + LEAST_REST;
         if self.bytes < least {
@@ -67,7 +68,7 @@ impl Budget {
             threads: threads as usize,
             in_flight: (rest / 8).min(MOST_IN_FLIGHT),
             heap: rest - rest / 8,
-            needed: needed(1),
+            demand,
         })
     }
 }
@@ -79,9 +80,18 @@ fn limit_for(bytes: u64) -> u64 {
 }
 
 impl Shares {
-    /// The least limit under which one thread would have so much heap.
+    /// A limit under which the same run would have so much heap: the least such, but for what more
+    /// threads take, which more memory allows.
     pub fn limit_for_heap(&self, heap: u64) -> u64 {
-        limit_for(self.needed + heap.div_ceil(7) * 8)
+        let Demand { threads, decode_bytes, fixed } = self.demand;
+        let mut bytes = limit_for(fixed + decode_bytes + heap.div_ceil(7) * 8);
+        loop {
+            let budget = Budget::of(Limit { bytes, source: LimitSource::Setting });
+            match budget.shares(threads, decode_bytes, fixed) {
+                Ok(shares) if shares.heap >= heap => return bytes,
+                _ => bytes += MIB,
+            }
+        }
     }
 
     /// The heap that is left when `bytes` of the limit are taken by others: at least a quarter of
@@ -117,14 +127,21 @@ pub struct Shares {
     pub in_flight: u64,
     /// Partial states of open days, days being finished, and rows that wait for the sink.
     pub heap: u64,
-    /// What one thread needs besides the heap and what is in flight.
-    pub needed: u64,
+    /// What was to be shared among.
+    demand: Demand,
+}
+
+/// What a run asks of its budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Demand {
+    threads: u64,
+    decode_bytes: u64,
+    fixed: u64,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::limit::LimitSource;
 
     fn budget(mib: u64) -> Budget {
         Budget::of(Limit { bytes: mib * MIB, source: LimitSource::CgroupV1 })
@@ -143,6 +160,18 @@ mod tests {
             assert!(Budget::of(enough).shares(4, decode, 3 * MIB).is_ok());
             let less = Limit { bytes: error.least - MIB, source: LimitSource::Setting };
             assert!(Budget::of(less).shares(4, decode, 3 * MIB).is_err());
+        }
+    }
+
+    #[test]
+    fn a_limit_for_a_heap_gives_it_whatever_the_threads() {
+        for (mib, heap) in [(48, 100), (64, 33), (300, 301), (64, 2000)] {
+            let shares = |limit| {
+                let limit = Limit { bytes: limit, source: LimitSource::Setting };
+                Budget::of(limit).shares(8, 5 * MIB, MIB).unwrap()
+            };
+            let limit = shares(mib * MIB).limit_for_heap(heap * MIB);
+            assert!(shares(limit).heap >= heap * MIB, "{mib} {heap}");
         }
     }
 

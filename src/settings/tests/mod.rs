@@ -171,7 +171,7 @@ fn times_of_a_connection() {
     assert_eq!(session.retry_for, Duration::ZERO);
     // A wait without an end would hide that nothing moves.
     Case::minimal().flags(&["--db-lock-wait=off"]).refused(
-        "--db-lock-wait is `off`, but must be a time such as `90s`, `3min` or `500ms`, at most a \
+        "`--db-lock-wait` is `off`, but must be a time such as `90s`, `3min` or `500ms`, at most a \
          day",
     );
 }
@@ -182,7 +182,7 @@ fn only_days_in_postgresql_with_a_ledger_can_be_left_out() {
     assert!(asked().ok().incremental);
     let refusal = |lacks| {
         format!(
-            "--incremental asks to leave out days whose input has not changed, which a ledger in \
+            "`--incremental` asks to leave out days whose input has not changed, which a ledger in \
              PostgreSQL tells, but {lacks}, or leave this out"
         )
     };

@@ -99,7 +99,7 @@ impl RowGroupBuilder {
 
     fn is_full(&self) -> bool {
         let bytes = || self.columns.iter().map(ColumnBuilder::bytes).sum::<usize>();
-        self.rows >= ROW_GROUP_ROWS || (self.rows % BLOCK == 0 && bytes() >= FULL)
+        self.rows >= ROW_GROUP_ROWS || (self.rows.is_multiple_of(BLOCK) && bytes() >= FULL)
     }
 
     /// Encodes the rows so far, and begins anew.
