@@ -63,7 +63,7 @@ fn bash_completes_commands_and_flags() {
     let complete = |words: &str, at: usize| {
         let line = format!(
             "source '{}'; COMP_WORDS=({words}); COMP_CWORD={at}; \
-             _ocp-rollup ocp-rollup \"${{COMP_WORDS[{at}]}}\" \"${{COMP_WORDS[{}]}}\"; \
+             _ocp__rollup ocp-rollup \"${{COMP_WORDS[{at}]}}\" \"${{COMP_WORDS[{}]}}\"; \
              echo \"${{COMPREPLY[@]}}\"",
             script.display(),
             at - 1
