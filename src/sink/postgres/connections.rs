@@ -42,7 +42,7 @@ impl Connections {
         if let Some(client) = idle.filter(|client| !client.is_closed()) {
             return Ok(client);
         }
-        let client = database::connect(&self.settings)?;
+        let client = database::connect(&self.settings).map_err(lost_if_away)?;
         self.watch(&client);
         Ok(client)
     }
@@ -64,5 +64,17 @@ impl Connections {
                 tracing::debug!("cannot ask PostgreSQL to stop: {error}");
             }
         }
+    }
+}
+
+/// The server answered before, so one that is away now has gone down and is worth waiting for.
+fn lost_if_away(error: DatabaseError) -> DatabaseError {
+    match error {
+        lost @ DatabaseError::ConnectionLost { .. } => lost,
+        away if away.is_absence() => {
+            let step = "opening one more".to_owned();
+            DatabaseError::ConnectionLost { step, source: Box::new(away) }
+        }
+        refused => refused,
     }
 }
