@@ -1,6 +1,7 @@
 //! Exact sums of doubles of any size.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// An exact sum of any finite doubles: signed limbs of 32 bits, each with room for 2^42 additions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -9,6 +10,9 @@ pub struct Wide {
 }
 
 const LIMB: i32 = 32;
+
+/// From the last bit of the least double to far beyond as many of the greatest as can be added.
+const LIMBS: RangeInclusive<i32> = -34..=40;
 
 impl Wide {
     /// Adds a finite double.
@@ -43,13 +47,22 @@ impl Wide {
         }
     }
 
-    /// The limbs as (index, value), for storage outside of memory.
-    pub fn limbs(&self) -> impl ExactSizeIterator<Item = (i32, i128)> + '_ {
-        self.limbs.iter().map(|(&limb, &value)| (limb, value))
+    /// The limbs as (index, value), carried, for storage outside of memory.
+    pub fn limbs(&self) -> impl ExactSizeIterator<Item = (i32, i128)> {
+        self.carried().limbs.into_iter()
     }
 
-    /// Adds a limb that [`Wide::limbs`] gave.
-    pub fn add_limb(&mut self, limb: i32, value: i128) {
+    /// Adds a limb that [`Wide::limbs`] gave; false for one that it cannot have given.
+    #[must_use]
+    pub fn take_limb(&mut self, limb: i32, value: i128) -> bool {
+        let possible = LIMBS.contains(&limb) && (-1..1 << LIMB).contains(&value);
+        if possible {
+            self.add_limb(limb, value);
+        }
+        possible
+    }
+
+    fn add_limb(&mut self, limb: i32, value: i128) {
         *self.limbs.entry(limb).or_default() += value;
     }
 

@@ -86,7 +86,9 @@ pub fn take_sums<const N: usize>(cursor: &mut Cursor<'_>) -> Result<TakenSums<N>
         let mut wide = Wide::default();
         for _ in 0..cursor.varint()? {
             let limb = i32::from_le_bytes(cursor.array()?);
-            wide.add_limb(limb, i128::from_le_bytes(cursor.array()?));
+            if !wide.take_limb(limb, i128::from_le_bytes(cursor.array()?)) {
+                return Err(Malformed);
+            }
         }
         outliers.push((measure, wide));
     }

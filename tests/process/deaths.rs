@@ -67,7 +67,8 @@ fn workers_do_not_outlive_the_coordinator() {
         let mut run = command(&out, &flags).spawn().unwrap();
         let seen = workers(&mut run, 2);
         // Begun: what is stopped before it asked to die with its parent would not.
-        let threads = |pid: u32| fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+        let threads =
+            |pid: u32| fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
         until("both are at work", || seen.iter().all(|&pid| threads(pid) > 1));
         // One that cannot even be asked to end.
         signal("STOP", seen[1]);
