@@ -82,7 +82,9 @@ pub enum Command {
     /// Compare the ways of saving, numbers of threads and chunk sizes on the same rows.
     #[command(long_about = bench::ABOUT)]
     Bench(Box<bench::BenchFlags>),
-    #[command(hide = true)]
+    /// A part of `bench`, not for use by hand.
+    // Without a hyphen: the completions of bash would take it for `run` under `bench`.
+    #[command(name = "measure", hide = true)]
     BenchRun(Box<bench::BenchRunFlags>),
 }
 

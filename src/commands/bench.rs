@@ -28,7 +28,7 @@ use crate::sink::file::PendingFile;
 use crate::telemetry::Telemetry;
 
 /// The hidden subcommand that [`one_run`] is.
-const RUN: &str = "bench-run";
+const RUN: &str = "measure";
 
 pub fn run(flags: &BenchFlags) -> Result<u8> {
     let config = load::config(&flags.run.config)?;

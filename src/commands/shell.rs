@@ -33,7 +33,10 @@ pub fn completions(args: CompletionsArgs) -> Result<u8> {
     let name = command.get_name().to_owned();
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, name, &mut script);
-    output::print(String::from_utf8_lossy(&script))?;
+    // In what bash gets, a program with a hyphen in its name goes by two names, and nothing below
+    // a subcommand is found.
+    let script = String::from_utf8_lossy(&script).replace("ocp__subcmd__rollup", "ocp__rollup");
+    output::print(script)?;
     Ok(exit::DONE)
 }
 
