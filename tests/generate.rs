@@ -108,10 +108,15 @@ fn the_same_plan_makes_the_same_bytes_whatever_the_threads() {
 fn a_day_is_the_same_in_every_range_and_lies_in_its_month() {
     let (two_months, one_day) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let date = |day| NaiveDate::from_ymd_opt(2025, 9, day).unwrap();
-    let plan = Plan { from: date(29), days: 4, nodes: 6, pods: Some(60), ..small(Path::new("")) };
-    generate::run(&Plan { out: two_months.path().to_owned(), ..plan.clone() }).unwrap();
-    let day = Plan { out: one_day.path().to_owned(), from: date(30), days: 1, ..plan };
-    generate::run(&day).unwrap();
+    let plan = |folder: &tempfile::TempDir, from, days| Plan {
+        from,
+        days,
+        nodes: 6,
+        pods: Some(60),
+        ..small(folder.path())
+    };
+    generate::run(&plan(&two_months, date(29), 4)).unwrap();
+    generate::run(&plan(&one_day, date(30), 1)).unwrap();
 
     let all = hashes(two_months.path());
     for (name, hash) in hashes(one_day.path()) {

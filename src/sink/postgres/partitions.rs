@@ -31,7 +31,7 @@ pub(super) fn ensure(
     wait: Duration,
     interrupted: &AtomicBool,
 ) -> Result<(), PostgresError> {
-    if !target.by_day || covered(client, target, date)? {
+    if !target.by_day || look(client, target, date)? {
         return Ok(());
     }
     let month = Month::of(date);
@@ -50,7 +50,7 @@ pub(super) fn ensure(
             }
             Err(Failure::InTheWay(error)) => {
                 // Someone else made it, or its name is taken, or a deadlock was broken.
-                if covered(client, target, date)? {
+                if look(client, target, date)? {
                     return Ok(());
                 }
                 if attempt == ATTEMPTS {
@@ -105,10 +105,7 @@ fn covered(
     client: &mut impl GenericClient,
     target: &Target,
     date: NaiveDate,
-) -> Result<bool, DatabaseError> {
-    let step = |source| {
-        DatabaseError::querying(format!("reading the partitions of {}", target.table), source)
-    };
+) -> Result<bool, postgres::Error> {
     let constraint: Option<String> = client
         .query_one(
             "SELECT string_agg('(' || pg_get_partition_constraintdef(i.inhrelid) || ')', ' OR ') \
@@ -116,17 +113,34 @@ fn covered(
              JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = i.inhparent \
              WHERE i.inhparent = $1 AND i.inhrelid <> p.partdefid",
             &[&target.oid],
-        )
-        .and_then(|row| row.try_get(0))
-        .map_err(step)?;
+        )?
+        .try_get(0)?;
     let Some(constraint) = constraint else { return Ok(false) };
     client
         .query_one(
             &format!("SELECT {constraint} FROM (SELECT DATE '{date}' AS usage_start) d"),
             &[],
-        )
-        .and_then(|row| row.try_get(0))
-        .map_err(step)
+        )?
+        .try_get(0)
+}
+
+/// [`covered`], outside of a transaction. A partition that another run replaces in bulk may be gone
+/// between its name and its bounds.
+fn look(client: &mut Client, target: &Target, date: NaiveDate) -> Result<bool, DatabaseError> {
+    let mut attempt = 1;
+    loop {
+        match covered(client, target, date) {
+            Err(error) if error.code() == Some(&SqlState::INTERNAL_ERROR) && attempt < ATTEMPTS => {
+                attempt += 1;
+            }
+            read => {
+                return read.map_err(|source| {
+                    let step = format!("reading the partitions of {}", target.table);
+                    DatabaseError::querying(step, source)
+                });
+            }
+        }
+    }
 }
 
 fn create(
@@ -142,8 +156,10 @@ fn create(
         let race = matches!(
             source.code(),
             Some(
-                // The name is taken; the bounds overlap; the row is there; a deadlock.
+                // The name is taken; a partition is gone that was just there; the bounds overlap;
+                // the row is there; a deadlock.
                 &SqlState::DUPLICATE_TABLE
+                    | &SqlState::INTERNAL_ERROR
                     | &SqlState::INVALID_OBJECT_DEFINITION
                     | &SqlState::UNIQUE_VIOLATION
                     | &SqlState::T_R_DEADLOCK_DETECTED
@@ -165,7 +181,7 @@ fn create(
         .map_err(refused)?;
     let registry = lock(&mut transaction, target).map_err(refused)?;
     // Whoever held the locks before may have made it.
-    if covered(&mut transaction, target, date)? {
+    if covered(&mut transaction, target, date).map_err(refused)? {
         return Ok(());
     }
     let moved = take_from_default(&mut transaction, target, month).map_err(refused)?;
@@ -176,7 +192,7 @@ fn create(
     if !made {
         return Err(Failure::Other(taken_error(target, month, date)));
     }
-    if !covered(&mut transaction, target, date)? {
+    if !covered(&mut transaction, target, date).map_err(refused)? {
         let (table, name) = (target.table.clone(), month.name.clone());
         return Err(Failure::Other(PostgresError::PartitionNotMade { table, name, date }));
     }
