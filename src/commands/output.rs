@@ -27,7 +27,7 @@ pub fn print(text: impl Display) -> Result<(), OutputError> {
 /// The same for what is written piece by piece.
 ///
 /// # Errors
-/// As for [`print`].
+/// As for [`print()`].
 pub fn write(
     render: impl FnOnce(&mut BufWriter<io::StdoutLock<'static>>) -> io::Result<()>,
 ) -> Result<(), OutputError> {

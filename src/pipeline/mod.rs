@@ -1,6 +1,6 @@
 //! Wires read → aggregate → reduce → finish → write.
 //!
-//! [`run`] does all of it; [`run_unit`] only reads and aggregates, for a coordinator that has [`collect`]
+//! [`run`] does all of it; [`run_unit`] only reads and aggregates, for a coordinator that has `collect`
 //! do the rest.
 //!
 //! One reader thread fetches chunks and queues them for a rayon pool; each task adds its chunk to a

@@ -48,7 +48,7 @@ impl StateKind {
     }
 }
 
-/// What is known of a day: what [`UnitStates::rows_done`] hands over.
+/// What is known of a day: what `UnitStates::rows_done` hands over.
 #[derive(Default)]
 pub struct UnitState {
     /// States that no task holds.
