@@ -174,10 +174,24 @@ pub struct Running(Option<Child>);
 const HANGS: Duration = Duration::from_secs(60);
 
 impl Running {
-    /// Sends the signal `name`, such as `TERM`.
+    /// Sends the signal `name`, such as `TERM`, and waits until the program has taken it: on a busy
+    /// machine it may go on for a while before that.
     pub fn signal(&self, name: &str) {
         let id = self.0.as_ref().unwrap().id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+        let deadline = Instant::now() + HANGS;
+        let is_pending = || {
+            let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+            let pending = status.lines().filter_map(|line| {
+                line.strip_prefix("ShdPnd:").or_else(|| line.strip_prefix("SigPnd:"))
+            });
+            pending.into_iter().any(|mask| mask.trim().bytes().any(|digit| digit != b'0'))
+        };
+        while is_pending() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        // Taken is not yet handled.
+        std::thread::sleep(Duration::from_millis(20));
     }
 
     /// Closes the pipe that standard output goes to.
