@@ -185,9 +185,11 @@ impl Running {
             let pending = status.lines().filter_map(|line| {
                 line.strip_prefix("ShdPnd:").or_else(|| line.strip_prefix("SigPnd:"))
             });
-            pending.into_iter().any(|mask| mask.trim().bytes().any(|digit| digit != b'0'))
+            // Who has ended takes no more.
+            !status.contains("State:\tZ")
+                && pending.into_iter().any(|mask| mask.trim().bytes().any(|digit| digit != b'0'))
         };
-        while is_pending() && Instant::now() < deadline {
+        while name != "KILL" && is_pending() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(2));
         }
         // Taken is not yet handled.
