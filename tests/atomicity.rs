@@ -5,9 +5,10 @@
 
 mod common;
 
+use common::held::Held;
 use common::line_items::pod;
 use common::postgres::{Partitions, client_of, database};
-use common::program::{Done, Run, Running, Scene};
+use common::program::{Run, Running, Scene};
 use common::tree::Table;
 use ocp_rollup::settings::Postgres;
 use postgres::Client;
@@ -92,32 +93,6 @@ fn rows(client: &mut Client) -> Vec<String> {
     let query =
         format!("SELECT (to_jsonb(t) - 'uuid')::text FROM {TABLE} t ORDER BY usage_start, 1");
     client.query(&query, &[]).unwrap().iter().map(|row| row.get(0)).collect()
-}
-
-/// A run that stops at a point of its first day until it is let go.
-struct Held {
-    run: Running,
-    folder: tempfile::TempDir,
-}
-
-impl Held {
-    fn at(point: &str, run: &Run) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let gate = folder.path().join("gate");
-        let setting = format!("sink.postgres.{point}=wait:{}", gate.display());
-        let mut run = run.clone().environment("OCP_ROLLUP_FAILPOINT", setting).start();
-        let reached = gate.with_file_name("gate.reached");
-        run.until(|| reached.exists());
-        Held { run, folder }
-    }
-
-    fn let_go(&self) {
-        std::fs::write(self.folder.path().join("gate"), "").unwrap();
-    }
-
-    fn done(self) -> Done {
-        self.run.done()
-    }
 }
 
 #[test]

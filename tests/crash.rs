@@ -172,8 +172,9 @@ fn a_run_that_dies_at_any_step_is_completed_by_the_next() {
         let watcher = stage.restore();
         let died = stage.armed(point, "abort").done();
         assert_eq!(died.code, None, "{died:?}");
-        let whole = if point == "after_commit" { vec!["2025-10-01".to_owned()] } else { vec![] };
-        assert_eq!(stage.done(&mut client), whole, "{point}");
+        // Which day is finished first is the pool's affair.
+        let whole = stage.done(&mut client);
+        assert_eq!(whole.len(), usize::from(point == "after_commit"), "{point}: {whole:?}");
         stage.goes_on(point);
         watcher.saw_only_whole_days();
     }

@@ -1,6 +1,8 @@
 //! The generator, by what it leaves on disk.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail so")]
 
+mod common;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,6 +10,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, TimeUnit, TimestampMillisecondType};
 use chrono::NaiveDate;
+use common::files;
 use ocp_rollup::generate::{self, GenerateError, Plan};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, Encoding, Repetition};
@@ -25,33 +28,15 @@ fn small(out: &Path) -> Plan {
     }
 }
 
-/// Files below `folder` by their path relative to it.
-fn files(folder: &Path) -> BTreeMap<String, PathBuf> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
-                found.insert(name, path);
-            }
-        }
-    }
-    found
-}
-
 fn hashes(folder: &Path) -> BTreeMap<String, u64> {
     let hash = |path: &Path| xxhash_rust::xxh3::xxh3_64(&fs::read(path).unwrap());
-    files(folder).into_iter().map(|(name, path)| (name, hash(&path))).collect()
+    files::below(folder).into_iter().map(|(name, path)| (name, hash(&path))).collect()
 }
 
 /// Files of a type, hourly (`""`) or `daily`.
 fn tables(folder: &Path, grain: &str, report: &str) -> Vec<PathBuf> {
     let daily = grain == "daily";
-    files(&folder.join("data/parquet"))
+    files::below(&folder.join("data/parquet"))
         .into_iter()
         .filter(|(name, _)| {
             name.starts_with("daily/") == daily && name.contains(&format!("/OCP/{report}/"))

@@ -4,39 +4,19 @@ another pass over the pods' names to find the nodes that claims were mounted on.
 import duckdb
 
 import common
+from duckdb_common import Sql
 
 args = common.arguments()
-keys = common.enabled_keys(args)
 db = duckdb.connect()
 db.execute(f"SET threads = {args.threads}; SET preserve_insertion_order = false")
-
-
-def items(kind):
-    return f"read_parquet({common.literal(common.files(args, kind))}, hive_partitioning = false)"
-
-
-in_range = f"interval_start >= TIMESTAMP '{args.start}' AND interval_start < TIMESTAMP '{args.end}'"
-paths = "[" + ", ".join(common.literal('$.' + common.compact(key)) for key in keys) + "]"
-merged = ", ".join(f"coalesce(p.v[{i}], s.v[{i}], n.v[{i}])" for i in range(1, len(keys) + 1))
-members = ", ".join(
-    f"{common.literal(common.compact(key) + ':')} || to_json(v[{i}])" for i, key in enumerate(keys, 1)
-)
-
-
-def label_objects(name, kind, owner):
-    """Distinct filtered label objects of each day and owner."""
-    return f"""{name} AS (
-    SELECT DISTINCT usage_start, {owner}, json_extract_string({owner}_labels, {paths}) AS v
-    FROM (SELECT DISTINCT interval_start::DATE AS usage_start, {owner}, {owner}_labels
-          FROM {items(kind)} WHERE {in_range}))"""
-
+sql = Sql(args)
 
 db.execute(f"""
 CREATE TEMP TABLE raw AS
 SELECT interval_start::DATE AS usage_start, namespace, node, pod_labels,
         {common.sql_sums()}
-FROM {items("pod_usage")}
-WHERE {in_range} AND node <> ''
+FROM {sql.items("pod_usage")}
+WHERE {sql.in_range} AND node <> ''
 GROUP BY ALL""")
 
 db.execute(f"""
@@ -47,27 +27,23 @@ SELECT usage_start, node, cpu, memory,
 FROM (SELECT interval_start::DATE AS usage_start, node, sum(cpu) / 3600 AS cpu, sum(memory) / 3600 / {common.GIB} AS memory
       FROM (SELECT interval_start, coalesce(node, '') AS node, max(node_capacity_cpu_core_seconds) AS cpu,
                    max(node_capacity_memory_byte_seconds) AS memory
-            FROM {items("pod_usage")} WHERE {in_range} GROUP BY ALL)
+            FROM {sql.items("pod_usage")} WHERE {sql.in_range} GROUP BY ALL)
       GROUP BY ALL)""")
-
-
-def json_of(values):
-    return f"'{{' || concat_ws(',', {values}) || '}}'"
 
 
 db.execute(f"""
 CREATE TEMP TABLE pods AS
 WITH parsed AS (
-    SELECT pod_labels, json_extract_string(pod_labels, {paths}) AS v
+    SELECT pod_labels, json_extract_string(pod_labels, {sql.paths}) AS v
     FROM (SELECT DISTINCT pod_labels FROM raw)),
-{label_objects("node_labels", "node_labels", "node")},
-{label_objects("namespace_labels", "namespace_labels", "namespace")},
+{sql.label_objects("node_labels", "node")},
+{sql.label_objects("namespace_labels", "namespace")},
 category AS (
     SELECT n.namespace, c.cost_category_id
     FROM (SELECT DISTINCT namespace FROM raw) n
     JOIN read_csv({common.literal(common.patterns_file(args))}) c ON n.namespace LIKE c.namespace ESCAPE '\\'),
 rows AS (
-    SELECT usage_start, namespace, node, [{merged}] AS v,
+    SELECT usage_start, namespace, node, [{sql.merged('p', 's', 'n')}] AS v,
         {common.sql_totals()}
     FROM raw
     LEFT JOIN parsed p USING (pod_labels)
@@ -75,7 +51,7 @@ rows AS (
     LEFT JOIN node_labels n USING (usage_start, node)
     LEFT JOIN category USING (namespace)
     GROUP BY ALL)
-SELECT rows.* EXCLUDE (v), {json_of(members)} AS pod_labels,
+SELECT rows.* EXCLUDE (v), {sql.json} AS pod_labels,
        cpu AS node_capacity_cpu_core_hours, memory AS node_capacity_memory_gigabyte_hours,
        cluster_cpu AS cluster_capacity_cpu_core_hours, cluster_memory AS cluster_capacity_memory_gigabyte_hours
 FROM rows LEFT JOIN capacity USING (usage_start, node)""")
@@ -111,7 +87,6 @@ SELECT rows.*, c.cost_category_id
 FROM rows LEFT JOIN read_csv({common.literal(common.patterns_file(args))}) c
   ON rows.namespace LIKE c.namespace ESCAPE '\\'""")
 
-volume_merged = ", ".join(f"coalesce(c.v[{i}], v.v[{i}], s.v[{i}], n.v[{i}])" for i in range(1, len(keys) + 1))
 seconds = f"(86400.0 * day(last_day(interval_start)) * {common.GIB})"
 db.execute(f"""
 CREATE TEMP TABLE storage AS
@@ -122,23 +97,23 @@ WITH claims AS (
            sum(persistentvolumeclaim_capacity_byte_seconds) / any_value({seconds}) AS capacity_months,
            sum(volume_request_storage_byte_seconds) / any_value({seconds}) AS request_months,
            sum(persistentvolumeclaim_usage_byte_seconds) / any_value({seconds}) AS usage_months
-    FROM {items("storage_usage")} WHERE {in_range}
+    FROM {sql.items("storage_usage")} WHERE {sql.in_range}
     GROUP BY ALL),
 mounting AS (SELECT DISTINCT usage_start, namespace, pod, persistentvolumeclaim, persistentvolume FROM claims),
 at_work AS (
     SELECT DISTINCT interval_start::DATE AS usage_start, namespace, pod, node, resource_id
-    FROM {items("pod_usage")}
-    WHERE {in_range} AND (namespace, pod) IN (SELECT namespace, pod FROM mounting)),
+    FROM {sql.items("pod_usage")}
+    WHERE {sql.in_range} AND (namespace, pod) IN (SELECT namespace, pod FROM mounting)),
 places AS (SELECT * FROM mounting JOIN at_work USING (usage_start, namespace, pod)),
 node_counts AS (
     SELECT usage_start, persistentvolume, count(DISTINCT node) AS nodes FROM places GROUP BY ALL),
-{label_objects("node_labels", "node_labels", "node")},
-{label_objects("namespace_labels", "namespace_labels", "namespace")},
+{sql.label_objects("node_labels", "node")},
+{sql.label_objects("namespace_labels", "namespace")},
 volume_values AS (
-    SELECT persistentvolume_labels, json_extract_string(persistentvolume_labels, {paths}) AS v
+    SELECT persistentvolume_labels, json_extract_string(persistentvolume_labels, {sql.paths}) AS v
     FROM (SELECT DISTINCT persistentvolume_labels FROM claims)),
 claim_values AS (
-    SELECT persistentvolumeclaim_labels, json_extract_string(persistentvolumeclaim_labels, {paths}) AS v
+    SELECT persistentvolumeclaim_labels, json_extract_string(persistentvolumeclaim_labels, {sql.paths}) AS v
     FROM (SELECT DISTINCT persistentvolumeclaim_labels FROM claims)),
 category AS (
     SELECT n.namespace, c.cost_category_id
@@ -146,7 +121,7 @@ category AS (
     JOIN read_csv({common.literal(common.patterns_file(args))}) c ON n.namespace LIKE c.namespace ESCAPE '\\'),
 rows AS (
     SELECT usage_start, namespace, p.node, p.resource_id, persistentvolumeclaim, r.persistentvolume, storageclass,
-        csi_volume_handle, [{volume_merged}] AS v,
+        csi_volume_handle, [{sql.merged('c', 'v', 's', 'n')}] AS v,
         max(capacity) / {common.GIB} AS persistentvolumeclaim_capacity_gigabyte,
         sum(capacity_months) AS persistentvolumeclaim_capacity_gigabyte_months,
         sum(request_months / coalesce(nodes, 1)) AS volume_request_storage_gigabyte_months,
@@ -161,7 +136,7 @@ rows AS (
     LEFT JOIN node_labels n ON n.usage_start = r.usage_start AND n.node = p.node
     LEFT JOIN category USING (namespace)
     GROUP BY ALL)
-SELECT rows.* EXCLUDE (v), {json_of(members)} AS volume_labels FROM rows""")
+SELECT rows.* EXCLUDE (v), {sql.json} AS volume_labels FROM rows""")
 
 db.execute(f"""
 COPY (

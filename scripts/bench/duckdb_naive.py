@@ -3,41 +3,30 @@
 import duckdb
 
 import common
+from duckdb_common import Sql
 
 args = common.arguments()
-keys = common.enabled_keys(args)
 db = duckdb.connect()
 db.execute(f"SET threads = {args.threads}")
-
-
-def items(kind):
-    return f"read_parquet({common.literal(common.files(args, kind))}, hive_partitioning = false)"
-
-
-in_range = f"interval_start >= TIMESTAMP '{args.start}' AND interval_start < TIMESTAMP '{args.end}'"
-paths = "[" + ", ".join(common.literal('$.' + common.compact(key)) for key in keys) + "]"
-merged = ", ".join(f"coalesce(p.v[{i}], s.v[{i}], n.v[{i}])" for i in range(1, len(keys) + 1))
-members = ", ".join(
-    f"{common.literal(common.compact(key) + ':')} || to_json(v[{i}])" for i, key in enumerate(keys, 1)
-)
+sql = Sql(args)
 
 
 def label_objects(name, owner):
     return f"""{name} AS (
-    SELECT DISTINCT interval_start::DATE AS usage_start, {owner}, json_extract_string({owner}_labels, {paths}) AS v
-    FROM {items(name)} WHERE {in_range})"""
+    SELECT DISTINCT interval_start::DATE AS usage_start, {owner}, json_extract_string({owner}_labels, {sql.paths}) AS v
+    FROM {sql.items(name)} WHERE {sql.in_range})"""
 
 
 db.execute(f"""
 COPY (
 WITH pods AS (
-    SELECT *, interval_start::DATE AS usage_start, json_extract_string(pod_labels, {paths}) AS v
-    FROM {items("pod_usage")} WHERE {in_range}),
+    SELECT *, interval_start::DATE AS usage_start, json_extract_string(pod_labels, {sql.paths}) AS v
+    FROM {sql.items("pod_usage")} WHERE {sql.in_range}),
 {label_objects("node_labels", "node")},
 {label_objects("namespace_labels", "namespace")},
 category AS (SELECT * FROM read_csv({common.literal(common.patterns_file(args))})),
 rows AS (
-    SELECT usage_start, p.namespace, p.node, [{merged}] AS v,
+    SELECT usage_start, p.namespace, p.node, [{sql.merged('p', 's', 'n')}] AS v,
         {common.sql_sums()},
         max(c.cost_category_id) AS cost_category_id
     FROM pods p
@@ -54,7 +43,7 @@ nodes AS (
     SELECT usage_start, node, sum(cpu) / 3600 AS cpu, sum(memory) / 3600 / {common.GIB} AS memory
     FROM hours GROUP BY ALL),
 clusters AS (SELECT usage_start, sum(cpu) AS cluster_cpu, sum(memory) AS cluster_memory FROM nodes GROUP BY ALL)
-SELECT usage_start, namespace, node, '{{' || concat_ws(',', {members}) || '}}' AS pod_labels,
+SELECT usage_start, namespace, node, {sql.json} AS pod_labels,
        {", ".join(f"{name} / {divisor!r} AS {name}" for _, name, divisor in common.MEASURES + common.EFFECTIVE)},
        resource_id, node_capacity_cpu_cores,
        node_capacity_memory_bytes / {common.GIB} AS node_capacity_memory_gigabytes, cost_category_id,

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use super::chart;
 use super::claims::{self, percent};
 use super::results::Results;
-use super::svg::escape;
 use super::table::Table;
+use crate::report::svg::escaped;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--page:#fcfcfb;--ink:#1b1b1a;--soft:#5f5e5a;--rule:#e3e2dd;\
@@ -36,8 +36,8 @@ pub fn page(results: &Results) -> String {
         "<meta name=\"viewport\" content=\"width=device-width\"><title>ocp-rollup bench</title>\
          <style>{STYLE}</style></head><body>\n<h1>What each way of saving saves</h1>\n\
          <p class=\"facts\">{}<br>{}, {} threads; ocp-rollup {}{}</p>\n",
-        escape(&results.input),
-        escape(&results.machine.processor),
+        escaped(&results.input),
+        escaped(&results.machine.processor),
         results.machine.threads,
         env!("CARGO_PKG_VERSION"),
         if results.same_bytes == Some(true) { "; all variants wrote the same bytes" } else { "" },
@@ -59,9 +59,11 @@ pub fn page(results: &Results) -> String {
     }
     html.push_str("</tbody></table>\n");
     for chart in chart::all(results) {
-        let _ = writeln!(html, "<h2>{}</h2>\n<figure>{}</figure>", escape(chart.title), chart.svg);
+        let _ = writeln!(html, "<h2>{}</h2>\n<figure>{}</figure>", escaped(chart.title), chart.svg);
     }
-    let table = escape(&Table(results).to_string());
+    let table = Table(results).to_string();
+    let table: Vec<_> = table.lines().map(escaped).collect();
+    let table = table.join("\n");
     let _ = write!(html, "<h2>All numbers</h2>\n<pre>{table}</pre>\n</body></html>\n");
     html
 }

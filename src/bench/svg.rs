@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::report::svg::{escaped, scale, short, ticks};
+
 const WIDTH: f64 = 720.0;
 const LABELS: f64 = 180.0;
 const BAR: f64 = 18.0;
@@ -28,7 +30,7 @@ pub fn bars(title: &str, bars: &[Bar]) -> String {
         let y = GAP + f64::from(at) * (BAR + GAP);
         let length = share(bar.value, most) * (WIDTH - LABELS - BEHIND);
         let middle = y + BAR / 2.0;
-        let (label, text) = (escape(&bar.label), escape(&bar.text));
+        let (label, text) = (escaped(&bar.label), escaped(&bar.text));
         let _ = write!(
             svg,
             r#"<text class="label" x="{:.1}" y="{middle:.1}" text-anchor="end" dominant-baseline="central">{label}</text><rect class="s{}" x="{LABELS:.1}" y="{y:.1}" width="{length:.1}" height="{BAR:.1}" rx="2"><title>{label}: {text}</title></rect><text x="{:.1}" y="{middle:.1}" dominant-baseline="central">{text}</text>"#,
@@ -74,8 +76,8 @@ pub fn lines(title: &str, axes: Axes<'_>, lines: &[Line]) -> String {
     let x = |value: f64| LEFT + share(value, x_most) * (WIDTH - LEFT - RIGHT);
     let y = |value: f64| HEIGHT - BOTTOM - share(value, y_most) * (HEIGHT - TOP - BOTTOM);
     let mut svg = open(title, HEIGHT);
-    for (tick, text) in ticks(y_step, y_most) {
-        let at = y(tick);
+    for tick in ticks(y_step, y_most) {
+        let (at, text) = (y(tick), short(tick));
         let _ = write!(
             svg,
             r#"<line class="grid" x1="{LEFT:.1}" x2="{:.1}" y1="{at:.1}" y2="{at:.1}"/><text x="{:.1}" y="{at:.1}" text-anchor="end" dominant-baseline="central">{text}</text>"#,
@@ -83,7 +85,8 @@ pub fn lines(title: &str, axes: Axes<'_>, lines: &[Line]) -> String {
             LEFT - 8.0,
         );
     }
-    for (tick, text) in ticks(x_step, x_most) {
+    for tick in ticks(x_step, x_most) {
+        let text = short(tick);
         let _ = write!(
             svg,
             r#"<text x="{:.1}" y="{:.1}" text-anchor="middle">{text}</text>"#,
@@ -96,8 +99,8 @@ pub fn lines(title: &str, axes: Axes<'_>, lines: &[Line]) -> String {
         r#"<text x="{:.1}" y="{:.1}" text-anchor="middle">{}</text><text x="0" y="12">{}</text>"#,
         f64::midpoint(LEFT, WIDTH - RIGHT),
         HEIGHT - 6.0,
-        escape(axes.x),
-        escape(axes.y),
+        escaped(axes.x),
+        escaped(axes.y),
     );
     for line in lines {
         let mut path = String::new();
@@ -106,7 +109,7 @@ pub fn lines(title: &str, axes: Axes<'_>, lines: &[Line]) -> String {
         {
             let _ = write!(path, "{}{:.1} {:.1}", if first { "M" } else { "L" }, x(px), y(py));
         }
-        let label = escape(&line.label);
+        let label = escaped(&line.label);
         let _ = write!(
             svg,
             r#"<path class="line s{}" d="{path}"><title>{label}</title></path>"#,
@@ -144,13 +147,13 @@ fn names(svg: &mut String, lines: &[Line], x: &impl Fn(f64) -> f64, y: &impl Fn(
             line.class,
             end_x + 10.0,
             end_x + 18.0,
-            escape(&line.label),
+            escaped(&line.label),
         );
     }
 }
 
 fn open(title: &str, height: f64) -> String {
-    let title = escape(title);
+    let title = escaped(title);
     format!(
         r#"<svg viewBox="0 0 {WIDTH:.0} {height:.0}" role="img" aria-label="{title}" xmlns="http://www.w3.org/2000/svg"><title>{title}</title>"#
     )
@@ -160,50 +163,9 @@ fn share(value: f64, most: f64) -> f64 {
     if most > 0.0 { (value / most).clamp(0.0, 1.0) } else { 0.0 }
 }
 
-/// A step of 1, 2 or 5 times a power of ten that gives about five, and the end of the axis.
-fn scale(most: f64) -> (f64, f64) {
-    if !(most.is_finite() && most > 0.0) {
-        return (1.0, 1.0);
-    }
-    let power = 10f64.powf((most / 5.0).log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0]
-        .map(|n| n * power)
-        .into_iter()
-        .find(|step| most / step <= 5.0)
-        .unwrap_or(power * 10.0);
-    (step, (most / step).ceil() * step)
-}
-
-fn ticks(step: f64, most: f64) -> impl Iterator<Item = (f64, String)> {
-    let digits = if step >= 1.0 { 0 } else { (-step.log10()).ceil() as usize };
-    (0u32..)
-        .map(move |n| f64::from(n) * step)
-        .take_while(move |tick| *tick <= most + step / 2.0)
-        .map(move |tick| (tick, format!("{tick:.digits$}")))
-}
-
-/// Text as it may stand in HTML and in an attribute.
-pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ticks_are_round_numbers_that_hold_the_greatest_value() {
-        let texts = |most: f64| -> Vec<String> {
-            let (step, end) = scale(most);
-            assert!(end >= most);
-            ticks(step, end).map(|(_, text)| text).collect()
-        };
-        assert_eq!(texts(4.2), ["0", "1", "2", "3", "4", "5"]);
-        assert_eq!(texts(0.31), ["0.0", "0.1", "0.2", "0.3", "0.4"]);
-        assert_eq!(texts(1300.0), ["0", "500", "1000", "1500"]);
-        assert_eq!(texts(0.0), ["0", "1"]);
-        assert_eq!(scale(f64::NAN), (1.0, 1.0));
-    }
 
     #[test]
     fn bars_are_as_long_as_their_values() {

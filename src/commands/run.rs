@@ -1,49 +1,38 @@
 //! `run`: plan, roll up, write, say what was done.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use postgres::Client;
 use uuid::Uuid;
 
-use super::signals::{Hurry, Signals};
-use super::{exit, ledger, logging, output};
+use super::signals::Signals;
+use super::{exit, ledger, logging, output, processes, sinks};
 use crate::cli::run::RunFlags;
-use crate::database::{self, DatabaseError};
+use crate::database;
 use crate::decode::row_group::Reading;
-use crate::ledger::Recorder;
 use crate::lookups::{self, Lookups, periods};
 use crate::memory::limit::Cgroup;
-use crate::memory::shares::{Budget, Shares, TooSmall, mebibytes};
+use crate::memory::shares::{Budget, Shares, TooSmall};
 use crate::memory::watch::{self, Watch};
 use crate::memory::{allocator, limit, usage};
 use crate::pipeline::{self, Job, Outcome};
 use crate::plan::shards::Dealer;
 use crate::plan::{Plan, PlanError, chunks, discover};
 use crate::process;
-use crate::process::orders::Hello;
-use crate::process::shares::Division;
 use crate::report;
 use crate::report::ending::{Ending, State};
 use crate::report::identity::Identity;
 use crate::report::monitor::Monitor;
 use crate::report::summary::{self, Summary};
 use crate::settings::{
-    self, ChunkSize, LookupsFrom, Month, Settings, SettingsError, Sharding, SinkTo, load,
+    self, ChunkSize, LookupsFrom, Settings, SettingsError, Sharding, SinkTo, load,
 };
-use crate::sink::csv::CsvSink;
 use crate::sink::observed::ObservedSink;
-use crate::sink::parquet::ParquetSink;
-use crate::sink::postgres::{
-    Connections, DayOfRun, MonthOfRun, PostgresError, PostgresSink, Writing,
-};
-use crate::sink::{Sink, SinkError};
 use crate::spill::spiller::Spiller;
 use crate::store::{Store, StoreError};
 use crate::summary::finish::Tenant;
-use crate::summary::row::DayMeta;
 use crate::telemetry::{Figure, Planned, Telemetry};
 
 pub fn run(flags: &RunFlags) -> Result<u8> {
@@ -163,7 +152,7 @@ pub fn roll_up_watched(
     if plan.units.is_empty() {
         return Ok(RolledUp { plan, outcome: None });
     }
-    let division = divide(settings, &budget, &plan, threads)?;
+    let division = processes::divide(settings, &budget, &plan, threads)?;
     let (budget, shares) = match &division {
         Some(division) => (division.budget.clone(), division.shares),
         None => {
@@ -182,8 +171,8 @@ pub fn roll_up_watched(
     let (chunk_rows, adaptive) = chunk_rows(settings, &plan, shares.threads);
     let performance = &settings.performance;
     let spiller = Spiller::new(performance.spill_dir.clone(), performance.force_spill);
-    let writers = connections(settings, &budget, threads);
-    let sink = open_sink(settings, client, &plan, writers, recorder, signals)?;
+    let writers = sinks::connections(settings, &budget, threads);
+    let sink = sinks::open(settings, client, &plan, writers, recorder, signals)?;
     let sink = ObservedSink::new(sink, telemetry.clone());
     let job = Job {
         plan: &plan,
@@ -209,7 +198,7 @@ pub fn roll_up_watched(
     let outcome = match &division {
         None => pipeline::run(&job, Box::new(sink))?,
         Some(division) => {
-            let hello = hello(settings, &job, division, enabled_keys);
+            let hello = processes::hello(settings, &job, division, enabled_keys);
             let timeout = settings.performance.worker_timeout;
             process::run(
                 &job,
@@ -238,137 +227,12 @@ pub fn lookups(settings: &Settings, client: &mut Option<Client>) -> Result<Looku
     Ok(match &settings.lookups {
         LookupsFrom::Directory(folder) => lookups::csv::load(folder)?,
         LookupsFrom::Postgres => {
-            let mut connected = connected(client.take(), settings)?;
+            let mut connected = sinks::connected(client.take(), settings)?;
             let lookups = lookups::postgres::load(&mut connected, &settings.postgres.schema)?;
             *client = Some(connected);
             lookups
         }
     })
-}
-
-/// How worker processes share the memory and the threads, where there are any.
-fn divide(
-    settings: &Settings,
-    budget: &Budget,
-    plan: &Plan,
-    threads: usize,
-) -> Result<Option<Division>, TooSmall> {
-    let Some(processes) = settings.performance.processes else { return Ok(None) };
-    let sink = sink_bytes(settings, connections(settings, budget, threads));
-    let decode = plan.decode_bytes();
-    let division = process::shares::divide(budget, processes, threads, decode, sink)?;
-    let Division { workers, worker_memory, worker_threads, .. } = division;
-    let lack = if workers < processes {
-        format!(" instead of {processes}, for lack of memory")
-    } else {
-        String::new()
-    };
-    tracing::info!(
-        "worker processes: {workers}{lack}, each with {worker_threads} threads and {}",
-        mebibytes(worker_memory)
-    );
-    Ok(Some(division))
-}
-
-/// What worker processes need to know, whatever their task.
-fn hello(
-    settings: &Settings,
-    job: &Job<'_>,
-    division: &Division,
-    enabled_keys: Vec<String>,
-) -> Hello {
-    /// A sign of life is due well before it is missed.
-    const SIGNS: u32 = 5;
-    let performance = &settings.performance;
-    let alive_every = (performance.worker_timeout / SIGNS).min(Duration::from_secs(1));
-    Hello {
-        parent: std::process::id(),
-        source: settings.input.source.clone(),
-        s3: settings.input.s3.as_ref().map(Into::into),
-        enabled_keys,
-        null_rules: settings.aggregation.null_rules,
-        categorical: job.reading.categorical,
-        all_columns: job.reading.all_columns,
-        memory: division.worker_memory,
-        decode_bytes: job.plan.decode_bytes(),
-        threads: division.worker_threads,
-        spill_dir: performance.spill_dir.clone(),
-        force_spill: performance.force_spill,
-        seed: job.seed,
-        alive_every: alive_every.as_millis() as u64,
-        log_level: settings.logging.level.clone(),
-    }
-}
-
-/// Frees a run that was interrupted from waiting for PostgreSQL.
-fn hurry(connections: &Arc<Connections>) -> Hurry {
-    let connections = connections.clone();
-    Box::new(move || connections.cancel())
-}
-
-/// What the plan replaces of each month; months of sources without a report period are refused
-/// later, by the day.
-fn months(plan: &Plan) -> Vec<MonthOfRun> {
-    let mut months: BTreeMap<Month, MonthOfRun> = BTreeMap::new();
-    for DayMeta { date, source_uuid, report_period_id, .. } in plan.units.iter().map(|u| &*u.meta) {
-        let month = Month::of(*date);
-        let empty = || MonthOfRun { month, days: Vec::new(), hourly_rows: 0 };
-        let of_run = months.entry(month).or_insert_with(empty);
-        of_run.days.extend(report_period_id.map(|report_period_id| DayOfRun {
-            date: *date,
-            report_period_id,
-            source_uuid: *source_uuid,
-        }));
-    }
-    for group in plan.groups.iter().filter(|group| group.file.part.has_pods()) {
-        let month = Month::of(plan.units[group.units.0].meta.date);
-        if let Some(month) = months.get_mut(&month) {
-            month.hourly_rows += group.group.rows as u64;
-        }
-    }
-    months.into_values().collect()
-}
-
-/// From here on a run must be ended in good order.
-fn open_sink(
-    settings: &Settings,
-    client: Option<Client>,
-    plan: &Plan,
-    writers: usize,
-    recorder: Option<Recorder>,
-    signals: &Signals,
-) -> Result<Box<dyn Sink>, SinkError> {
-    Ok(match &settings.sink {
-        SinkTo::Csv(path) => {
-            signals.begin_writing(Some(Box::new(|| {})));
-            Box::new(CsvSink::create(path)?)
-        }
-        SinkTo::Parquet(path) => {
-            signals.begin_writing(Some(Box::new(|| {})));
-            Box::new(ParquetSink::create(path)?)
-        }
-        SinkTo::Postgres => {
-            let client = connected(client, settings).map_err(PostgresError::from)?;
-            let connections = Arc::new(Connections::new(&settings.postgres, client));
-            signals.begin_writing(Some(hurry(&connections)));
-            let writing = Writing {
-                connections,
-                writers,
-                copy_buffer: settings.loading.copy_buffer,
-                bulk: settings.loading.bulk,
-                months: months(plan),
-                recorder,
-                interrupted: signals.cancelled().clone(),
-            };
-            Box::new(PostgresSink::open_with(writing, &settings.postgres.schema)?)
-        }
-    })
-}
-
-/// The connection there is, if it is still one, else a new one.
-fn connected(client: Option<Client>, settings: &Settings) -> Result<Client, DatabaseError> {
-    let alive = client.filter(|client| !client.is_closed());
-    alive.map_or_else(|| database::connect(&settings.postgres), Ok)
 }
 
 /// The memory that a run may use; `cgroup` is this process's own.
@@ -392,7 +256,7 @@ pub fn shares(
     plan: &Plan,
     threads: usize,
 ) -> Result<Shares, TooSmall> {
-    let sink = sink_bytes(settings, connections(settings, budget, threads));
+    let sink = sinks::bytes(settings, sinks::connections(settings, budget, threads));
     budget.shares(threads as u64, plan.decode_bytes(), sink)
 }
 
@@ -410,34 +274,6 @@ pub fn pool(threads: usize) -> Result<rayon::ThreadPool> {
         .thread_name(|i| format!("aggregate-{i}"))
         .build()
         .context("cannot start the worker threads; try fewer with --threads")
-}
-
-/// What a sink holds while it writes.
-fn sink_bytes(settings: &Settings, connections: usize) -> u64 {
-    /// Of a connection beside its rows.
-    const CONNECTION: u64 = 256 * 1024;
-    match settings.sink {
-        // Rows are encoded in one buffer, copied to a second and sent from a third.
-        SinkTo::Postgres => {
-            connections as u64 * (3 * settings.loading.copy_buffer as u64 + CONNECTION)
-        }
-        SinkTo::Csv(_) => 1024 * 1024,
-        SinkTo::Parquet(_) => crate::sink::parquet::MOST_BYTES,
-    }
-}
-
-/// Days that are written at once.
-fn connections(settings: &Settings, budget: &Budget, threads: usize) -> usize {
-    /// More of them keep a server busy that others need too.
-    const MOST: usize = 4;
-    /// Below this the days that wait would take what the aggregation needs.
-    const ENOUGH_MEMORY: u64 = 256 * 1024 * 1024;
-    match settings.loading.connections {
-        _ if settings.sink != SinkTo::Postgres => 1,
-        Some(connections) => connections,
-        None if budget.bytes < ENOUGH_MEMORY => 1,
-        None => threads.min(MOST),
-    }
 }
 
 /// What affinity and the cgroup's quota allow.

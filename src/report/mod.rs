@@ -11,5 +11,6 @@ pub mod run;
 pub mod settings;
 pub mod status;
 pub mod summary;
+pub mod svg;
 pub mod terminal;
 pub mod timeline;

@@ -173,20 +173,8 @@ impl Place {
 
     /// Files below the output folder, by their path relative to it.
     pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
-        let mut found = BTreeMap::new();
-        let mut folders = vec![self.out()];
-        while let Some(next) = folders.pop() {
-            for entry in fs::read_dir(next).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else {
-                    let name = path.strip_prefix(self.out()).unwrap().to_str().unwrap();
-                    found.insert(name.to_owned(), fs::read(&path).unwrap());
-                }
-            }
-        }
-        found
+        let found = super::files::below(&self.out()).into_iter();
+        found.map(|(name, path)| (name, fs::read(path).unwrap())).collect()
     }
 
     /// The Parquet files of a type, `data/parquet` or `data/parquet/daily`.

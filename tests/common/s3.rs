@@ -133,7 +133,7 @@ impl S3Server {
 
     /// Lays the files of a folder into the bucket below `prefix`, past the network.
     pub fn fill(&self, from: &Path, prefix: &str) {
-        for (name, path) in files(from) {
+        for (name, path) in super::files::below(from) {
             let to = self.folder.path().join("s3").join(BUCKET).join(prefix).join(name);
             fs::create_dir_all(to.parent().unwrap()).unwrap();
             fs::copy(path, to).unwrap();
@@ -193,22 +193,4 @@ pub fn server_config() -> (Arc<ServerConfig>, String) {
             .with_single_cert(vec![own.der().clone()], key.serialize_der().try_into().unwrap())
             .unwrap();
     (Arc::new(config), certificate.pem())
-}
-
-/// Files below `folder` by their path relative to it.
-pub fn files(folder: &Path) -> BTreeMap<String, PathBuf> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
-                found.insert(name, path);
-            }
-        }
-    }
-    found
 }

@@ -47,7 +47,7 @@ impl Tree {
     /// The keys of the hourly pod files of a day of October 2025.
     pub fn pod_files(&self, day: u32) -> Vec<String> {
         let day = format!("2025-10-{day:02}");
-        let files = super::s3::files(&self.path()).into_keys();
+        let files = super::files::below(&self.path()).into_keys();
         let hourly = "data/parquet/org1234567/OCP/pod_usage/";
         files.filter(|name| name.starts_with(hourly) && name.contains(&day)).collect()
     }

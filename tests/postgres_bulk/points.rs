@@ -1,35 +1,13 @@
 //! A month in bulk that dies, fails, is interrupted or meets others at any point. Runs with the
 //! feature `failpoints`.
 
+use crate::common::held::Held;
 use crate::common::postgres::{Partitions, client_of};
-use crate::common::program::{Run, Running};
 use crate::stage::{LOOKS, Stage, TABLE, put};
 
 /// Points of a month before it is in place.
 const BEFORE: [&str; 6] =
     ["bulk.decided", "in_copy", "before_commit", "bulk.loaded", "bulk.built", "bulk.before_swap"];
-
-/// A run that stops at a point until it is let go.
-struct Held {
-    run: Running,
-    folder: tempfile::TempDir,
-}
-
-impl Held {
-    fn at(point: &str, run: &Run) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let gate = folder.path().join("gate");
-        let setting = format!("sink.postgres.{point}=wait:{}", gate.display());
-        let mut run = run.clone().environment("OCP_ROLLUP_FAILPOINT", setting).start();
-        let reached = gate.with_file_name("gate.reached");
-        run.until(|| reached.exists());
-        Held { run, folder }
-    }
-
-    fn let_go(&self) {
-        std::fs::write(self.folder.path().join("gate"), "").unwrap();
-    }
-}
 
 impl Stage {
     /// Waits until no connection but this and those that look on hold anything.

@@ -93,7 +93,7 @@ fn an_object_replaced_before_its_data_was_read_counts_as_it_is_now() {
     let key = old.pod_files(2)[0].clone();
     // What should come of it: the new file among the old ones.
     let mixed = tempfile::tempdir().unwrap();
-    for (name, path) in crate::common::s3::files(&old.path()) {
+    for (name, path) in crate::common::files::below(&old.path()) {
         let to = mixed.path().join(&name);
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
         std::fs::copy(path, to).unwrap();
@@ -150,7 +150,7 @@ fn an_object_removed_after_the_listing_makes_the_run_start_over() {
     server.fill(&tree.path(), "");
     let key = tree.pod_files(2)[0].clone();
     let left = tempfile::tempdir().unwrap();
-    for (name, path) in crate::common::s3::files(&tree.path()) {
+    for (name, path) in crate::common::files::below(&tree.path()) {
         let to = left.path().join(&name);
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
         if name != key {

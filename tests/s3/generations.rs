@@ -1,6 +1,7 @@
 //! A day that was uploaded twice.
 
-use crate::common::s3::{S3Server, files};
+use crate::common::files;
+use crate::common::s3::S3Server;
 use crate::common::usage::{Program, Tree, local_rows};
 
 type Metadata<'a> = [(&'static str, &'a str); 3];
@@ -67,7 +68,7 @@ fn files_without_hours_are_added() {
     let uploads = Uploads::new();
     let tree = &uploads.tree;
     let both = tempfile::tempdir().unwrap();
-    for (name, path) in files(&tree.path()) {
+    for (name, path) in files::below(&tree.path()) {
         let to = both.path().join(&name);
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
         std::fs::copy(path, to).unwrap();

@@ -8,8 +8,9 @@ use ocp_rollup::generate::PROVIDER_UUID;
 use rayon::prelude::*;
 
 use crate::common::fault_proxy::FaultProxy;
+use crate::common::files;
 use crate::common::payload::{ORG, PROVIDER, Place, pod, pods, program};
-use crate::common::s3::{ACCESS, BUCKET, S3Server, SECRET, files};
+use crate::common::s3::{ACCESS, BUCKET, S3Server, SECRET};
 
 /// A folder of CSV files with so many hours of October's first day.
 fn payload(place: &Place, name: &str, hours: u32) {
@@ -41,7 +42,7 @@ fn done(output: &Output) {
 
 /// What lies in a folder, with each sidecar as the metadata of its file.
 fn with_sidecars(folder: &Path) -> BTreeMap<String, (Vec<u8>, BTreeMap<String, String>)> {
-    let mut all: BTreeMap<_, _> = files(folder);
+    let mut all: BTreeMap<_, _> = files::below(folder);
     let sidecars: Vec<String> =
         all.keys().filter(|name| name.ends_with(".metadata.json")).cloned().collect();
     for name in &sidecars {

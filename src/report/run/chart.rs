@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::tables::escaped;
+use crate::report::svg::{escaped, scale, short, ticks};
 
 const WIDTH: f64 = 440.0;
 const HEIGHT: f64 = 190.0;
@@ -10,8 +10,6 @@ const LEFT: f64 = 62.0;
 const RIGHT: f64 = 10.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 26.0;
-/// Ticks of an axis, about.
-const TICKS: f64 = 4.0;
 
 /// A line over time.
 pub struct Line<'a> {
@@ -188,22 +186,6 @@ fn legend(html: &mut String, series: &[(&str, &str)]) {
     html.push_str("</ul>");
 }
 
-/// A round distance of ticks, and the tick at or above `most`.
-fn scale(most: f64) -> (f64, f64) {
-    if most.is_nan() || most <= 0.0 {
-        return (1.0, 1.0);
-    }
-    let rough = most / TICKS;
-    let power = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 2.5, 5.0, 10.0].map(|factor| factor * power);
-    let step = step.into_iter().find(|step| *step >= rough).unwrap_or(10.0 * power);
-    (step, (most / step - 1e-9).ceil() * step)
-}
-
-fn ticks(step: f64, top: f64) -> impl Iterator<Item = f64> {
-    (0..=(top / step + 1e-9) as u32).map(move |tick| f64::from(tick) * step)
-}
-
 /// Seconds of a time axis or a stage.
 pub fn seconds(seconds: f64) -> String {
     match seconds {
@@ -211,13 +193,6 @@ pub fn seconds(seconds: f64) -> String {
         s if s >= 180.0 => format!("{} min", short(s / 60.0)),
         s => format!("{} s", short(s)),
     }
-}
-
-/// Two digits after the point at most, and no zeros at their end.
-pub fn short(value: f64) -> String {
-    let text = format!("{value:.2}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
 /// Numbers with `k` and `M`.
@@ -242,18 +217,6 @@ pub fn mebibytes(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn axes_end_above_the_greatest_value_with_round_steps() {
-        for most in [0.003, 0.9, 1.0, 7.3, 41.0, 100.0, 358.4, 200_000.0, 7e9] {
-            let (step, top) = scale(most);
-            assert!(top >= most * (1.0 - 1e-9) && top <= most + step, "{most}: {step} to {top}");
-            let count = ticks(step, top).count();
-            assert!((3..=7).contains(&count), "{most}: {count}");
-        }
-        assert_eq!(scale(358.4), (100.0, 400.0));
-        assert_eq!(scale(0.0), (1.0, 1.0));
-    }
 
     #[test]
     fn values_on_axes_are_short() {

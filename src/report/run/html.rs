@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use super::RunReport;
 use super::chart::{self, Bar, Line};
-use super::tables::{self, escaped};
+use super::tables;
 use crate::report::bars::grouped;
 use crate::report::summary::size;
+use crate::report::svg::escaped;
 
 const STYLE: &str = include_str!("style.css");
 /// Bars of days that can be told apart.

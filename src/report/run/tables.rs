@@ -1,35 +1,13 @@
-//! Tables of the report in HTML, and texts in it.
+//! Tables of the report in HTML.
 
 use std::fmt::Write as _;
 
 use super::{Day, RunReport};
+use crate::report::svg::escaped;
 use crate::telemetry::totals::Sums;
 
 /// Days that the page shows; `report.json` has all.
 const MOST_DAYS: usize = 1000;
-
-/// Text that HTML takes as text.
-pub fn escaped(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            // What HTML cannot hold, or would turn around what follows.
-            '\n' | '\t' => html.push(' '),
-            c if c.is_control()
-                || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
-            {
-                html.push('\u{fffd}');
-            }
-            c => html.push(c),
-        }
-    }
-    html
-}
 
 /// With thousands apart and one digit after the point.
 pub fn number(value: f64) -> String {
@@ -163,14 +141,6 @@ pub fn written(days: &[Day]) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_text_becomes_markup() {
-        assert_eq!(
-            escaped("<script>alert('x')</script> & \"ä\"\u{202e}\u{0}"),
-            "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; &quot;ä&quot;\u{fffd}\u{fffd}"
-        );
-    }
 
     #[test]
     fn numbers_are_grouped_and_signed() {
