@@ -14,7 +14,7 @@ use crate::database;
 use crate::decode::row_group::Reading;
 use crate::lookups::{self, Lookups, periods};
 use crate::memory::limit::Cgroup;
-use crate::memory::shares::{Budget, Shares, TooSmall};
+use crate::memory::shares::{Budget, Demand, Distance, Shares, TooSmall};
 use crate::memory::watch::{self, Watch};
 use crate::memory::{allocator, limit, usage};
 use crate::pipeline::{self, Job, Outcome};
@@ -156,7 +156,7 @@ pub fn roll_up_watched(
     let (budget, shares) = match &division {
         Some(division) => (division.budget.clone(), division.shares),
         None => {
-            let shares = shares(settings, &budget, &plan, threads)?;
+            let shares = shares(settings, &budget, &plan, threads, store.distance())?;
             (budget, shares)
         }
     };
@@ -255,9 +255,11 @@ pub fn shares(
     budget: &Budget,
     plan: &Plan,
     threads: usize,
+    input: Distance,
 ) -> Result<Shares, TooSmall> {
-    let sink = sinks::bytes(settings, sinks::connections(settings, budget, threads));
-    budget.shares(threads as u64, plan.decode_bytes(), sink)
+    let fixed = sinks::bytes(settings, sinks::connections(settings, budget, threads));
+    let decode_bytes = plan.decode_bytes();
+    budget.shares(Demand { threads: threads as u64, decode_bytes, fixed, input })
 }
 
 /// How many rows a task aggregates at once, and whether that may change on the way.
