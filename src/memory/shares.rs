@@ -165,7 +165,7 @@ impl Distance {
     fn in_flight(self) -> (u64, u64) {
         match self {
             Distance::Disk => (8, 32 * MIB),
-            Distance::Network => (4, 96 * MIB),
+            Distance::Network => (4, 64 * MIB),
         }
     }
 }
