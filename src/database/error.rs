@@ -107,6 +107,12 @@ pub enum DatabaseError {
          --db-lock-timeout"
     )]
     LockTimeout { step: String, source: Cause },
+    #[error(
+        "gave up after {tries} more tries in {} s, before the first day: see that the server is \
+         well, or let it take longer with --db-retry-for",
+        tried_for.as_secs()
+    )]
+    GaveUp { tries: u32, tried_for: Duration, source: Cause },
     #[error("PostgreSQL refused {step}")]
     Query { step: String, source: Cause },
 }
@@ -125,6 +131,11 @@ impl DatabaseError {
                 SqlState::INVALID_CATALOG_NAME => Self::NoSuchDatabase { server, database, source },
                 SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
                     Self::NotAdmitted { server, user, database, source }
+                }
+                // It starts or shuts down.
+                SqlState::CANNOT_CONNECT_NOW => {
+                    let step = format!("connecting to {server}");
+                    Self::ConnectionLost { step, source }
                 }
                 _ => Self::Connect { server, source },
             };
