@@ -189,27 +189,3 @@ fn replaced_in_footer(mut file: Vec<u8>, from: [u8; 8], to: [u8; 8]) -> Vec<u8> 
     assert!(replaced > 0, "the footer has statistics");
     file
 }
-
-/// Bytes that the Parquet reader panics at are the file's fault, not the program's end.
-#[test]
-fn what_the_parquet_reader_panics_at_is_refused() {
-    let files = [
-        &include_bytes!("fuzz/corpus/parquet_file/levels_that_end_early")[..],
-        include_bytes!("fuzz/corpus/parquet_file/codes_without_a_dictionary"),
-    ];
-    for file in files {
-        let mut said = String::new();
-        for report_type in ["pod_usage", "storage_usage"] {
-            for categorical in ["on", "off"] {
-                let scene = Scene::new();
-                scene.tree.add(&Table::pods([pod()]));
-                scene.tree.add_bytes(SOURCE, MONTH, report_type, file);
-                let done = scene.run().with("categorical", categorical).done();
-                done.does_not_panic();
-                assert!(matches!(done.code, Some(0 | 3)), "{done:#?}");
-                said.push_str(&done.stderr);
-            }
-        }
-        assert!(said.contains("row group 0") && said.contains("the reader cannot go on"), "{said}");
-    }
-}

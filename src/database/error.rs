@@ -154,6 +154,11 @@ impl DatabaseError {
         }
         // The driver keeps its kinds private; these texts are its own, and tests pin them.
         match error.to_string().as_str() {
+            // Taken, and then closed without a word: the server, or what stands before it, goes down.
+            "connection closed" | "error communicating with the server" => {
+                let step = format!("connecting to {server}");
+                Self::ConnectionLost { step, source: cause(error) }
+            }
             "error performing TLS handshake" => match settings.sslmode {
                 SslMode::Disable | SslMode::Prefer => {
                     Self::TlsFailed { server, source: cause(error) }
