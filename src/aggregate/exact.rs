@@ -71,7 +71,8 @@ impl Sum {
         let shifted_rest = rest + TO_INTEGER;
         let fits = (scaled.abs() < MOST)
             & (shifted_rest - TO_INTEGER == rest)
-            & ((scaled != 0.0) | (value == 0.0));
+            // Only a value made smaller can vanish altogether.
+            & ((scale.high <= 0) | (scaled != 0.0) | (value == 0.0));
         let integer = |shifted: f64| (shifted.to_bits() as i64).wrapping_sub(INTEGER_BITS);
         (Sum { high: integer(shifted), low: integer(shifted_rest) }, fits)
     }

@@ -5,6 +5,8 @@ use std::hash::{BuildHasher, Hash};
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
+use super::segments::Segments;
+
 /// A state of several cache lines.
 pub trait Lines {
     /// A word that depends on each of its lines.
@@ -16,7 +18,7 @@ pub trait Lines {
 #[derive(Debug, Clone)]
 pub struct Groups<K, S> {
     keys: Vec<K>,
-    states: Vec<S>,
+    states: Segments<S>,
     table: HashTable<u32>,
 }
 
@@ -30,7 +32,7 @@ pub fn vec_growth<T>(values: &Vec<T>, more: usize) -> usize {
 
 impl<K, S> Default for Groups<K, S> {
     fn default() -> Self {
-        Groups { keys: Vec::new(), states: Vec::new(), table: HashTable::new() }
+        Groups { keys: Vec::new(), states: Segments::default(), table: HashTable::new() }
     }
 }
 
@@ -38,7 +40,7 @@ impl<K: Copy + Eq + Hash, S: Default> Groups<K, S> {
     pub fn with_capacity(groups: usize) -> Self {
         Groups {
             keys: Vec::with_capacity(groups),
-            states: Vec::with_capacity(groups),
+            states: Segments::default(),
             table: HashTable::with_capacity(groups),
         }
     }
@@ -68,25 +70,27 @@ impl<K: Copy + Eq + Hash, S: Default> Groups<K, S> {
     #[inline]
     pub fn entry(&mut self, key: K) -> &mut S {
         let index = self.index(key);
-        &mut self.states[index]
+        self.states.get_mut(index)
     }
 
     pub fn get(&self, key: K) -> Option<&S> {
         let hash = FxBuildHasher.hash_one(key);
         let found = self.table.find(hash, |&i| self.keys[i as usize] == key)?;
-        Some(&self.states[*found as usize])
+        self.states.get(*found as usize)
     }
 
     pub fn key(&self, index: usize) -> K {
         self.keys[index]
     }
 
+    #[inline]
     pub fn state(&self, index: usize) -> &S {
-        &self.states[index]
+        self.states.at(index)
     }
 
+    #[inline]
     pub fn state_mut(&mut self, index: usize) -> &mut S {
-        &mut self.states[index]
+        self.states.get_mut(index)
     }
 
     /// Reads a word of each cache line of the states of `groups` (indices that are none are passed
@@ -113,7 +117,7 @@ impl<K: Copy + Eq + Hash, S: Default> Groups<K, S> {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (K, &S)> {
-        self.keys.iter().copied().zip(&self.states)
+        self.keys.iter().copied().zip(self.states.iter())
     }
 
     /// Bytes that `more` groups may take at once: a table that doubles holds the old one until it
@@ -123,13 +127,13 @@ impl<K: Copy + Eq + Hash, S: Default> Groups<K, S> {
             true => 2 * self.table.allocation_size(),
             false => 0,
         };
-        vec_growth(&self.keys, more) + vec_growth(&self.states, more) + table
+        vec_growth(&self.keys, more) + self.states.growth_bytes(more) + table
     }
 
     /// Bytes held, capacity included.
     pub fn heap_bytes(&self) -> usize {
         self.keys.capacity() * size_of::<K>()
-            + self.states.capacity() * size_of::<S>()
+            + self.states.heap_bytes()
             + self.table.allocation_size()
     }
 }

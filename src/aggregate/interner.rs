@@ -10,9 +10,25 @@ use crate::summary::row::{TextId, Texts};
 #[derive(Debug, Default)]
 pub struct Interner {
     texts: Texts,
-    table: HashTable<u32>,
+    table: HashTable<Known>,
     seed: u64,
 }
+
+/// A text, with enough of its hash to find it by, and to leave others that look alike alone.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    hash: u32,
+    id: TextId,
+}
+
+/// What the table takes for a hash: places are made of its first bits, tags of its last.
+#[inline]
+fn spread(hash: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(hash)
+}
+
+/// Texts looked up at a time: see [`Interner::intern_all`].
+const BLOCK: usize = 16;
 
 impl Interner {
     /// `seed` keeps an attacker who chooses the texts from choosing their hashes.
@@ -28,32 +44,68 @@ impl Interner {
         self.intern_hashed(text, self.hash(text))
     }
 
-    /// The hash that [`Interner::intern_hashed`] wants.
-    #[inline]
-    pub fn hash(&self, text: &str) -> u64 {
-        hash_text(text.as_bytes(), self.seed)
+    /// Appends the id of each of `texts`.
+    ///
+    /// What is known of them lies all over memory, so it is fetched step by step for a block of
+    /// texts at a time: then those that miss the cache do not wait for one another.
+    ///
+    /// # Errors
+    /// The first of `texts` that is one.
+    pub fn intern_all<'t, E>(
+        &mut self,
+        mut texts: impl Iterator<Item = Result<&'t str, E>>,
+        out: &mut Vec<TextId>,
+    ) -> Result<(), E> {
+        loop {
+            let mut block = [("", 0, TextId::NULL); BLOCK];
+            let mut length = 0;
+            for (slot, text) in block.iter_mut().zip(&mut texts) {
+                let text = text?;
+                *slot = (text, self.hash(text), TextId::NULL);
+                length += 1;
+            }
+            let block = &mut block[..length];
+            for (_, hash, id) in block.iter_mut() {
+                let likely = self.table.find(spread(*hash), |known| known.hash == *hash);
+                *id = likely.map_or(TextId::NULL, |known| known.id);
+            }
+            let ends = block.iter().map(|&(.., id)| self.texts.bounds(id).end);
+            std::hint::black_box(ends.fold(0, |sum, end| sum ^ end));
+            for &(text, hash, likely) in block.iter() {
+                let is_it = !likely.is_null() && self.texts.bytes(likely) == text.as_bytes();
+                out.push(if is_it { likely } else { self.intern_hashed(text, hash) });
+            }
+            if length < BLOCK {
+                return Ok(());
+            }
+        }
     }
 
-    /// Interns a text whose hash is known already.
     #[inline]
-    pub fn intern_hashed(&mut self, text: &str, hash: u64) -> TextId {
-        let texts = &self.texts;
-        let found = self.table.find(hash, |&id| texts.get(TextId(id)) == Some(text));
-        if let Some(&id) = found {
-            return TextId(id);
+    fn hash(&self, text: &str) -> u32 {
+        hash_text(text.as_bytes(), self.seed) as u32
+    }
+
+    #[inline]
+    fn intern_hashed(&mut self, text: &str, hash: u32) -> TextId {
+        match self.find_hashed(text, hash) {
+            Some(id) => id,
+            None => self.insert(text, hash),
         }
-        self.insert(text, hash)
     }
 
     #[cold]
-    fn insert(&mut self, text: &str, hash: u64) -> TextId {
-        let seed = self.seed;
+    fn insert(&mut self, text: &str, hash: u32) -> TextId {
         let id = self.texts.push(text);
-        let texts = &self.texts;
-        self.table.insert_unique(hash, id.0, |&id| {
-            hash_text(texts.get(TextId(id)).unwrap_or_default().as_bytes(), seed)
-        });
+        self.table.insert_unique(spread(hash), Known { hash, id }, |known| spread(known.hash));
         id
+    }
+
+    #[inline]
+    fn find_hashed(&self, text: &str, hash: u32) -> Option<TextId> {
+        let is_same =
+            |known: &Known| known.hash == hash && self.texts.bytes(known.id) == text.as_bytes();
+        self.table.find(spread(hash), is_same).map(|known| known.id)
     }
 
     /// Keeps a text under an id of its own: it will not be found by [`Interner::intern`].
@@ -63,9 +115,7 @@ impl Interner {
 
     /// The id of a text that was interned before.
     pub fn find(&self, text: &str) -> Option<TextId> {
-        let hash = hash_text(text.as_bytes(), self.seed);
-        let found = self.table.find(hash, |&id| self.texts.get(TextId(id)) == Some(text));
-        found.map(|&id| TextId(id))
+        self.find_hashed(text, self.hash(text))
     }
 
     pub fn get(&self, id: TextId) -> Option<&str> {
@@ -121,4 +171,52 @@ pub fn hash_pairs(pairs: &[(u32, u32)]) -> u64 {
         hasher.write_u64(u64::from(a) << 32 | u64::from(b));
     }
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn intern_all(interner: &mut Interner, texts: &[&str]) -> Vec<u32> {
+        let mut ids = Vec::new();
+        interner.intern_all(texts.iter().map(|text| Ok::<_, ()>(*text)), &mut ids).unwrap();
+        ids.into_iter().map(|id| id.0).collect()
+    }
+
+    #[test]
+    fn many_at_once_get_the_ids_that_one_by_one_would() {
+        let mut interner = Interner::new(7);
+        assert_eq!(intern_all(&mut interner, &["a", "", "a", "b"]), [0, 1, 0, 2]);
+        // Kept under an id of its own.
+        assert_eq!(interner.push("c").0, 3);
+        let names: Vec<String> = (0..3 * BLOCK + 1).map(|name| format!("pod-{name}")).collect();
+        let texts: Vec<&str> = names.iter().flat_map(|name| [name.as_str(), "c", "b"]).collect();
+        let ids = intern_all(&mut interner, &texts);
+        for (text, id) in texts.iter().zip(ids) {
+            assert_eq!(interner.get(TextId(id)), Some(*text));
+            assert_eq!(interner.intern(text).0, id);
+            assert_eq!(interner.find(text), Some(TextId(id)));
+        }
+        assert_eq!(interner.len(), 3 + 1 + names.len() + 1);
+        assert_eq!(interner.find("pod-x"), None);
+    }
+
+    #[test]
+    fn texts_whose_hashes_agree_are_told_apart() {
+        let mut interner = Interner::new(0);
+        let hash = interner.hash("a");
+        // As if "b" had the hash of "a".
+        let b = interner.insert("b", hash);
+        assert_eq!(interner.find("a"), None);
+        assert_eq!(intern_all(&mut interner, &["a", "a"]), [1, 1]);
+        assert_eq!(interner.find_hashed("b", hash), Some(b));
+    }
+
+    #[test]
+    fn the_first_that_is_no_text_ends_it() {
+        let mut ids = Vec::new();
+        let texts = [Ok("a"), Err("no text"), Ok("b")];
+        let ended = Interner::new(7).intern_all(texts.into_iter(), &mut ids);
+        assert_eq!(ended, Err("no text"));
+    }
 }

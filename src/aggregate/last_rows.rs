@@ -37,6 +37,13 @@ impl LastRows {
         (last == shown && group != UNSEEN).then_some(group)
     }
 
+    /// Reads something of each of `pods`, so that all of it is on its way before the first is needed.
+    #[inline]
+    pub fn touch<'p>(&self, pods: impl Iterator<Item = &'p TextId>) {
+        let groups = pods.filter_map(|pod| self.pods.get(pod.0 as usize)).map(|last| last.1);
+        std::hint::black_box(groups.fold(0, |sum, group| sum ^ group));
+    }
+
     /// Keeps what a row of `pod` (not null) shows.
     pub fn keep(&mut self, pod: TextId, shown: Shown, group: u32) {
         let slot = pod.0 as usize;

@@ -11,6 +11,7 @@ pub mod places;
 pub mod pods;
 mod round;
 pub mod rows;
+mod segments;
 pub mod storage;
 pub mod sums;
 pub mod translation;

@@ -5,7 +5,7 @@ use super::groups::{Groups, Lines};
 use super::interner::Interner;
 use super::last_rows::{LastRows, Shown};
 use super::rows::{NODE_BYTES, NODE_CORES, POD_SUMS, PodRows};
-use super::sums::{Addends, Outliers, ROWS, Sums, block};
+use super::sums::{Addends, Outliers, ROWS, Sums, blocks};
 use super::translation::Translation;
 use crate::labels::sets::SetId;
 use crate::settings::NullRules;
@@ -74,6 +74,12 @@ pub struct Pods {
     news: Vec<u32>,
 }
 
+/// Columns that go into a state: the sums and two maxima.
+const COLUMNS: usize = POD_SUMS + 2;
+
+/// Pods whose last rows are fetched together.
+const AHEAD: usize = 64;
+
 /// The group of a row without a node.
 const DROPPED: u32 = u32::MAX;
 
@@ -83,12 +89,17 @@ impl Pods {
         self.find_groups(rows, texts);
         let mut dropped = 0;
         let mut addends = Addends::default();
+        let columns: [&[f64]; COLUMNS] = std::array::from_fn(|column| &rows.numbers[column][..]);
+        let mut padded = [[f64::NAN; ROWS]; COLUMNS];
         let all = std::mem::take(&mut self.scratch);
+        let mut ahead = all.chunks(ROWS);
+        self.groups.touch(ahead.next().unwrap_or_default());
         for (start, groups) in (0..).step_by(ROWS).zip(all.chunks(ROWS)) {
-            self.groups.touch(groups);
-            self.split(rows, start, groups, null_rules, &mut addends);
-            let node_cores = block(&rows.numbers[NODE_CORES], start);
-            let node_bytes = block(&rows.numbers[NODE_BYTES], start);
+            let numbers = blocks(columns, start, &mut padded);
+            self.split(&numbers, groups, null_rules, &mut addends);
+            // Those of the next block come while this one is added.
+            self.groups.touch(ahead.next().unwrap_or_default());
+            let (node_cores, node_bytes) = (numbers[NODE_CORES], numbers[NODE_BYTES]);
             for (row, &group) in groups.iter().enumerate() {
                 if group == DROPPED {
                     dropped += 1;
@@ -105,12 +116,11 @@ impl Pods {
         dropped
     }
 
-    /// Splits the summed values of the rows from `start` on, whose groups are `groups`.
+    /// Splits the summed ones of the values `numbers` of rows whose groups are `groups`.
     #[inline]
     fn split(
         &mut self,
-        rows: &PodRows,
-        start: usize,
+        numbers: &[&[f64; ROWS]; COLUMNS],
         groups: &[u32],
         null_rules: NullRules,
         addends: &mut Addends<POD_SUMS>,
@@ -125,23 +135,20 @@ impl Pods {
             limit_mem,
             own_mem,
             ..,
-        ] = rows.numbers.each_ref();
-        let [usage_cpu, request_cpu, limit_cpu, mut used_cpu] =
-            [usage_cpu, request_cpu, limit_cpu, own_cpu].map(|column| block(column, start));
-        let [usage_mem, request_mem, limit_mem, mut used_mem] =
-            [usage_mem, request_mem, limit_mem, own_mem].map(|column| block(column, start));
-        all_effective(&mut used_cpu, &usage_cpu, &request_cpu, null_rules);
-        all_effective(&mut used_mem, &usage_mem, &request_mem, null_rules);
+        ] = *numbers;
+        let [mut made_cpu, mut made_mem] = [[f64::NAN; ROWS]; 2];
+        let used_cpu = all_effective(own_cpu, usage_cpu, request_cpu, null_rules, &mut made_cpu);
+        let used_mem = all_effective(own_mem, usage_mem, request_mem, null_rules, &mut made_mem);
         let outliers = &mut self.outliers;
         let values = [
-            &usage_cpu,
-            &request_cpu,
-            &limit_cpu,
-            &used_cpu,
-            &usage_mem,
-            &request_mem,
-            &limit_mem,
-            &used_mem,
+            usage_cpu,
+            request_cpu,
+            limit_cpu,
+            used_cpu,
+            usage_mem,
+            request_mem,
+            limit_mem,
+            used_mem,
         ];
         addends.split(values, &POD_SCALES, |row, measure, value| {
             if let Some(&group) = groups.get(row).filter(|&&group| group != DROPPED) {
@@ -157,6 +164,9 @@ impl Pods {
         let empty = texts.find("").unwrap_or(TextId::NULL);
         let keys = rows.namespace.iter().zip(&rows.node).zip(&rows.resource_id).zip(&rows.labels);
         for (row, (((&namespace, &node), &resource_id), &labels)) in keys.enumerate() {
+            if row.is_multiple_of(AHEAD) {
+                self.last.touch(rows.pod.iter().skip(row).take(AHEAD));
+            }
             let pod = rows.pod.get(row).copied().filter(|pod| !pod.is_null());
             let shown = Shown { namespace, node, resource_id, labels };
             if let Some(group) = pod.and_then(|pod| self.last.group(pod, shown)) {
@@ -232,19 +242,23 @@ impl Pods {
     }
 }
 
-/// Puts into `own` what each row counts as used.
+/// What each row counts as used: `own` if all of them say, else in `made`.
 #[inline]
-fn all_effective(
-    own: &mut [f64; ROWS],
+fn all_effective<'c>(
+    own: &'c [f64; ROWS],
     usage: &[f64; ROWS],
     request: &[f64; ROWS],
     null_rules: NullRules,
-) {
-    if own.iter().fold(false, |found, own| found | own.is_nan()) {
-        for (own, (&usage, &request)) in own.iter_mut().zip(usage.iter().zip(request)) {
-            *own = effective(*own, usage, request, null_rules);
-        }
+    made: &'c mut [f64; ROWS],
+) -> &'c [f64; ROWS] {
+    if !own.iter().fold(false, |found, own| found | own.is_nan()) {
+        return own;
     }
+    let rows = own.iter().zip(usage.iter().zip(request));
+    for (made, (&own, (&usage, &request))) in made.iter_mut().zip(rows) {
+        *made = effective(own, usage, request, null_rules);
+    }
+    made
 }
 
 /// What a row counts as used: its own figure, else the greater of usage and request.

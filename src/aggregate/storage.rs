@@ -4,7 +4,7 @@ use super::exact::{BYTE_SECONDS, Scale, Total};
 use super::groups::Groups;
 use super::pods::greater;
 use super::rows::StorageRows;
-use super::sums::{Addends, Outliers, ROWS, Sums, block};
+use super::sums::{Addends, Outliers, ROWS, Sums, blocks};
 use super::translation::Translation;
 use crate::labels::sets::SetId;
 use crate::summary::row::TextId;
@@ -48,15 +48,17 @@ impl Storage {
     pub fn add(&mut self, rows: &StorageRows) {
         let [capacity_bytes, measures @ ..] = &rows.numbers;
         let mut addends = Addends::default();
+        let measures = measures.each_ref().map(Vec::as_slice);
+        let mut padded = [[f64::NAN; ROWS]; STORAGE_SUMS];
         let mut groups = [0; ROWS];
         for start in (0..rows.namespace.len()).step_by(ROWS) {
             let count = ROWS.min(rows.namespace.len() - start);
             for (group, row) in groups[..count].iter_mut().zip(start..) {
                 *group = self.group_of(rows, row);
             }
-            let values = measures.each_ref().map(|column| block(column, start));
+            let values = blocks(measures, start, &mut padded);
             let outliers = &mut self.outliers;
-            addends.split(values.each_ref(), &SCALES, |row, measure, value| {
+            addends.split(values, &SCALES, |row, measure, value| {
                 outliers.add(groups[row], measure, value);
             });
             for (row, &group) in groups[..count].iter().enumerate() {

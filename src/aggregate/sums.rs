@@ -78,14 +78,27 @@ pub struct Addends<const N: usize> {
 /// Rows whose values are split at once.
 pub const ROWS: usize = 16;
 
-/// The [`ROWS`] values of a column from `start` on; NaN after its end.
-#[inline]
-pub fn block(column: &[f64], start: usize) -> [f64; ROWS] {
-    let rest = &column[start..];
-    match rest.first_chunk() {
-        Some(block) => *block,
-        None => std::array::from_fn(|row| rest.get(row).copied().unwrap_or(f64::NAN)),
+/// The [`ROWS`] values of each of some columns of equal length from `start` on. Where fewer are left,
+/// `padded` takes them, and NaN after them.
+#[inline(always)]
+pub fn blocks<'c, const N: usize>(
+    columns: [&'c [f64]; N],
+    start: usize,
+    padded: &'c mut [[f64; ROWS]; N],
+) -> [&'c [f64; ROWS]; N] {
+    for (column, padded) in columns.iter().zip(padded.iter_mut()) {
+        let rest = &column[start..];
+        if rest.len() < ROWS {
+            padded.fill(f64::NAN);
+            padded[..rest.len()].copy_from_slice(rest);
+        }
     }
+    let padded = &*padded;
+    let mut blocks = padded.each_ref();
+    for (block, column) in blocks.iter_mut().zip(columns) {
+        *block = column[start..].first_chunk().unwrap_or(*block);
+    }
+    blocks
 }
 
 impl<const N: usize> Default for Addends<N> {

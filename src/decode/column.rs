@@ -1,5 +1,7 @@
 //! One column of a row group, by whichever way can read it.
 
+use bytes::BytesMut;
+
 use super::arrays::ArrayColumn;
 use super::error::{InputError, Place};
 use super::pages::PageColumn;
@@ -41,6 +43,14 @@ impl Column {
             Column::Pages(column, _) => column.available(),
             Column::Arrays(column) => column.available(),
             Column::Missing => Ok(usize::MAX),
+        }
+    }
+
+    /// Memory for the pages of the same column of another row group.
+    pub fn into_spare(self) -> BytesMut {
+        match self {
+            Column::Pages(column, _) => column.into_spare(),
+            Column::Arrays(_) | Column::Missing => BytesMut::new(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use parquet::basic::{Encoding, Type as Physical};
 use parquet::column::page::{Page, PageReader};
 use parquet::errors::ParquetError;
@@ -58,7 +58,7 @@ enum Values {
 }
 
 impl PageColumn {
-    /// Of a row group of `rows` rows.
+    /// Of a row group of `rows` rows. `spare` is memory for its pages: see [`PageColumn::into_spare`].
     ///
     /// # Errors
     /// A column chunk whose pages cannot be found.
@@ -67,8 +67,9 @@ impl PageColumn {
         chunk: &ColumnChunkMetaData,
         rows: usize,
         place: Place,
+        spare: &mut BytesMut,
     ) -> Result<Self, InputError> {
-        let (unpacker, raw) = Unpacker::of(chunk).unzip();
+        let (unpacker, raw) = Unpacker::of(chunk, spare).unzip();
         let described = raw.as_ref().unwrap_or(chunk);
         let reader =
             contained(|| SerializedPageReader::new(Arc::new(bytes), described, rows, None))
@@ -86,6 +87,12 @@ impl PageColumn {
             values: Values::Plain { bytes: Bytes::new(), at: 0 },
             codes: Vec::new(),
         })
+    }
+
+    /// The memory of its last page, for the pages of another column chunk.
+    pub fn into_spare(self) -> BytesMut {
+        drop((self.levels, self.values));
+        self.unpacker.map_or_else(BytesMut::new, Unpacker::into_spare)
     }
 
     /// Rows that can be read from the page at hand, which is the next one if that was used up.

@@ -11,35 +11,17 @@ use crate::summary::row::TextId;
 /// Names of nodes, pods and the like.
 pub struct Names<'a>(pub &'a mut Interner);
 
-/// Names looked up at a time: their hashes are made first, so that the look-ups, which miss the
-/// cache, do not wait for one another.
-const BLOCK: usize = 16;
-
 impl Resolve for Names<'_> {
     type Id = TextId;
 
     fn ids<'t>(
         &mut self,
-        mut texts: impl Iterator<Item = &'t [u8]>,
+        texts: impl Iterator<Item = &'t [u8]>,
         place: &Place,
         out: &mut Vec<TextId>,
     ) -> Result<(), InputError> {
-        loop {
-            let mut block = [("", 0); BLOCK];
-            let mut length = 0;
-            for (slot, text) in block.iter_mut().zip(&mut texts) {
-                let text =
-                    std::str::from_utf8(text).map_err(|_| place.value("a text is not UTF-8"))?;
-                *slot = (text, self.0.hash(text));
-                length += 1;
-            }
-            out.extend(
-                block[..length].iter().map(|&(text, hash)| self.0.intern_hashed(text, hash)),
-            );
-            if length < BLOCK {
-                return Ok(());
-            }
-        }
+        let utf8 = |text| std::str::from_utf8(text).map_err(|_| place.value("a text is not UTF-8"));
+        self.0.intern_all(texts.map(utf8), out)
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::arrays::ArrayColumn;
@@ -124,6 +125,8 @@ pub struct Buffers {
     pods: PodRows,
     storage: StorageRows,
     labels: LabelRows,
+    /// By column: memory for its pages.
+    pages: Vec<BytesMut>,
 }
 
 /// Decodes a segment and adds its rows to the states of their days.
@@ -134,7 +137,7 @@ pub fn add_rows<D: Days>(
     days: &mut D,
     buffers: &mut Buffers,
 ) -> Result<Counts, AddError<D::Error>> {
-    let mut reader = Reader::open(segment, tenant, reading)?;
+    let mut reader = Reader::open(segment, tenant, reading, &mut buffers.pages)?;
     let mut counts = Counts { rows: segment.rows.len() as u64, ..Counts::default() };
     let (first, last) = segment.file.days;
     let counted = |day| (first..=last).contains(&day);
@@ -182,6 +185,9 @@ pub fn add_rows<D: Days>(
                 rest -= step;
             }
         }
+    }
+    for (column, spare) in reader.columns.into_iter().zip(&mut buffers.pages) {
+        *spare = column.into_spare();
     }
     Ok(counts)
 }
@@ -231,17 +237,23 @@ struct Reader<'t> {
 }
 
 impl<'t> Reader<'t> {
-    fn open(segment: &Segment, tenant: &'t Tenant, reading: Reading) -> Result<Self, InputError> {
+    fn open(
+        segment: &Segment,
+        tenant: &'t Tenant,
+        reading: Reading,
+        pages: &mut Vec<BytesMut>,
+    ) -> Result<Self, InputError> {
         let file = &segment.file;
+        pages.resize_with(pages.len().max(file.columns.len()), BytesMut::new);
         let mut columns = Vec::new();
         let mut places = Vec::new();
-        for found in &*file.columns {
+        for (found, spare) in file.columns.iter().zip(pages) {
             let place = Place {
                 object: file.object.clone(),
                 row_group: segment.row_group,
                 column: found.wanted.name,
             };
-            columns.push(open_column(segment, found, reading, place.clone())?);
+            columns.push(open_column(segment, found, reading, place.clone(), spare)?);
             places.push(place);
         }
         let wanted = columns.len();
@@ -411,6 +423,7 @@ fn open_column(
     found: &Found,
     reading: Reading,
     place: Place,
+    spare: &mut BytesMut,
 ) -> Result<Column, InputError> {
     let Some(leaf) = found.leaf else {
         return Ok(Column::Missing);
@@ -426,7 +439,7 @@ fn open_column(
         return Ok(Column::Arrays(Box::new(column)));
     };
     let bytes = segment.bytes.clone();
-    let mut column = PageColumn::new(bytes, chunk, group.num_rows() as usize, place)?;
+    let mut column = PageColumn::new(bytes, chunk, group.num_rows() as usize, place, spare)?;
     column.skip(segment.rows.start)?;
     let unit = match direct {
         Direct::Time(unit) => unit,

@@ -17,17 +17,31 @@ pub struct Unpacker {
     last: Bytes,
 }
 
+/// From here on the allocator takes memory from the system for each piece anew.
+const LARGE: usize = 1024 * 1024;
+
 /// No element of a snappy stream makes more than 64 bytes, and those that do take three.
 const MOST_EXPANSION: usize = 22;
 
 impl Unpacker {
-    /// For a chunk that is compressed by snappy, with what `parquet` is to be told of it.
-    pub fn of(chunk: &ColumnChunkMetaData) -> Option<(Self, ColumnChunkMetaData)> {
+    /// For a chunk that is compressed by snappy, with what `parquet` is to be told of it. `spare` is
+    /// memory to unpack into.
+    pub fn of(
+        chunk: &ColumnChunkMetaData,
+        spare: &mut BytesMut,
+    ) -> Option<(Self, ColumnChunkMetaData)> {
         if chunk.compression() != Compression::SNAPPY {
             return None;
         }
         let raw = chunk.clone().into_builder().set_compression(Compression::UNCOMPRESSED).build();
-        Some((Unpacker { decoder: snap::raw::Decoder::new(), last: Bytes::new() }, raw.ok()?))
+        let last = std::mem::take(spare).freeze();
+        Some((Unpacker { decoder: snap::raw::Decoder::new(), last }, raw.ok()?))
+    }
+
+    /// Memory for the pages of the next chunk, if no one reads the last page of this one, and if it
+    /// is so large that the system would have to be asked for it again.
+    pub fn into_spare(self) -> BytesMut {
+        self.last.try_into_mut().ok().filter(|spare| spare.len() >= LARGE).unwrap_or_default()
     }
 
     /// What `packed` holds; nothing if it is empty.
@@ -45,7 +59,8 @@ impl Unpacker {
         }
         let mut buffer = std::mem::take(&mut self.last).try_into_mut().unwrap_or_default();
         if buffer.len() < length {
-            buffer = BytesMut::zeroed(length);
+            // The next page may be a little larger.
+            buffer = BytesMut::zeroed(length + length / 8);
         }
         self.decoder.decompress(packed, &mut buffer[..length])?;
         self.last = buffer.freeze();
@@ -75,6 +90,24 @@ mod tests {
         drop(second);
         let third = unpacker.unpack(&packed(b"short")).unwrap();
         assert_eq!((first, third), ("the first page".into(), "short".into()));
+    }
+
+    #[test]
+    fn memory_of_large_pages_serves_again() {
+        let mut first = unpacker();
+        first.unpack(&packed(&[1; 10])).unwrap();
+        assert!(first.into_spare().is_empty());
+        let mut second = unpacker();
+        let page = second.unpack(&packed(&vec![1; LARGE])).unwrap();
+        let memory = page.as_ptr();
+        drop(page);
+        let mut third =
+            Unpacker { decoder: snap::raw::Decoder::new(), last: second.into_spare().freeze() };
+        let page = third.unpack(&packed(&[2; 10])).unwrap();
+        assert_eq!((&page[..], page.as_ptr()), (&[2; 10][..], memory));
+        // Still read by someone.
+        assert!(third.into_spare().is_empty());
+        assert_eq!(page, [2; 10][..]);
     }
 
     #[test]

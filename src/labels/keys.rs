@@ -1,5 +1,7 @@
 //! The enabled label keys of a tenant, as numbers.
 
+use rustc_hash::FxHashMap;
+
 use crate::lookups::Lookups;
 use crate::settings::NullRules;
 
@@ -13,6 +15,7 @@ pub type KeyId = u32;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EnabledKeys {
     sorted: Vec<Box<str>>,
+    ids: FxHashMap<Box<str>, KeyId>,
 }
 
 impl EnabledKeys {
@@ -25,11 +28,12 @@ impl EnabledKeys {
         }
         sorted.sort_unstable();
         sorted.dedup();
-        EnabledKeys { sorted }
+        let ids = sorted.iter().cloned().zip(0..).collect();
+        EnabledKeys { sorted, ids }
     }
 
     pub fn id(&self, key: &str) -> Option<KeyId> {
-        self.sorted.binary_search_by(|k| (**k).cmp(key)).ok().map(|i| i as KeyId)
+        self.ids.get(key).copied()
     }
 
     pub fn key(&self, id: KeyId) -> &str {

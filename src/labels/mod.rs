@@ -4,4 +4,5 @@ pub mod keys;
 pub mod known;
 mod nested;
 pub mod parse;
+mod plain;
 pub mod sets;

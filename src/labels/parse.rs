@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::keys::{EnabledKeys, KeyId};
-use super::nested;
+use super::{nested, plain};
 
 /// An enabled key with its value; `None` is JSON null.
 pub type Pair<'a> = (KeyId, Option<Cow<'a, str>>);
@@ -29,7 +29,12 @@ pub fn parse<'a>(
     let trimmed = text.trim();
     match trimmed.as_bytes().first() {
         None => return Ok(()),
-        Some(b'{') => parse_json(trimmed, keys, pairs)?,
+        Some(b'{') => {
+            if plain::parse(trimmed, keys, pairs).is_none() {
+                pairs.clear();
+                parse_json(trimmed, keys, pairs)?;
+            }
+        }
         Some(b'[' | b'"') => {
             let reason = "it is a list or a text".to_owned();
             return Err(LabelError::NotAnObject { reason });

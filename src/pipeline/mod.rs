@@ -19,7 +19,7 @@ mod stop;
 mod writer;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
@@ -207,6 +207,8 @@ pub(crate) struct Shared<'a> {
     pressure: &'a Pressure<'a>,
     permits: Arc<Permits>,
     encoder: Option<Arc<dyn Encode>>,
+    /// Those of the tasks that ended: as many as there were tasks at once.
+    buffers: Mutex<Vec<Buffers>>,
 }
 
 impl<'a> Shared<'a> {
@@ -237,6 +239,7 @@ impl<'a> Shared<'a> {
             pressure,
             permits: Permits::new(job.shares.in_flight),
             encoder,
+            buffers: Mutex::default(),
         }
     }
 
@@ -293,6 +296,10 @@ impl<'a> Shared<'a> {
     pub fn fail(&self, error: RunError) {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         self.stop.fail();
+    }
+
+    fn buffers(&self) -> MutexGuard<'_, Vec<Buffers>> {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn outcome(&self, change: impl FnOnce(&mut Outcome)) {
@@ -389,7 +396,7 @@ impl<'a> Shared<'a> {
 
     fn add(&self, chunk: &FetchedChunk) -> Result<Counts, AddError<(usize, DayError)>> {
         let mut counts = Counts::default();
-        let mut buffers = Buffers::default();
+        let mut buffers = self.buffers().pop().unwrap_or_default();
         let mut states = ChunkStates::new(&self.states);
         for (source, segment) in &chunk.segments {
             let mut days = states.of_source(&self.days[*source]);
@@ -397,6 +404,7 @@ impl<'a> Shared<'a> {
             counts.add(row_group::add_rows(segment, tenant, reading, &mut days, &mut buffers)?);
         }
         states.give_back().map_err(AddError::State)?;
+        self.buffers().push(buffers);
         Ok(counts)
     }
 

@@ -1,15 +1,14 @@
 //! The compressed bytes of a row group, in memory or read as they are needed.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::paged::PagedFile;
 use super::window::WindowedObject;
 use crate::store::{Object, Store, StoreError};
 
@@ -19,7 +18,7 @@ pub enum ColumnBytes {
     /// Fetched ranges of the object, by offset, not overlapping.
     Fetched { size: u64, ranges: Arc<Vec<(u64, Bytes)>> },
     /// A local file, read page by page: for row groups too large to hold.
-    Paged { size: u64, file: Arc<File> },
+    Paged(PagedFile),
     /// The same in an object store, read a window at a time.
     Windowed(WindowedObject),
 }
@@ -40,7 +39,7 @@ impl ColumnBytes {
     ) -> Result<Self, StoreError> {
         Ok(match store {
             Store::Local(local) => {
-                ColumnBytes::Paged { size: object.size, file: Arc::new(local.open(object)?) }
+                ColumnBytes::Paged(PagedFile::new(local.open(object)?, object.size))
             }
             Store::S3(_) => {
                 ColumnBytes::Windowed(WindowedObject::new(store.clone(), object.clone(), columns))
@@ -52,7 +51,7 @@ impl ColumnBytes {
     pub fn failure(&self) -> Option<Arc<StoreError>> {
         match self {
             ColumnBytes::Windowed(object) => object.failure(),
-            ColumnBytes::Fetched { .. } | ColumnBytes::Paged { .. } => None,
+            ColumnBytes::Fetched { .. } | ColumnBytes::Paged(_) => None,
         }
     }
 
@@ -73,7 +72,8 @@ impl ColumnBytes {
 impl Length for ColumnBytes {
     fn len(&self) -> u64 {
         match self {
-            ColumnBytes::Fetched { size, .. } | ColumnBytes::Paged { size, .. } => *size,
+            ColumnBytes::Fetched { size, .. } => *size,
+            ColumnBytes::Paged(file) => file.size(),
             ColumnBytes::Windowed(object) => object.size(),
         }
     }
@@ -87,7 +87,7 @@ impl ChunkReader for ColumnBytes {
             ColumnBytes::Fetched { ranges, .. } => {
                 BytesReader::Memory(Self::fetched(ranges, start, None)?.reader())
             }
-            ColumnBytes::Paged { file, .. } => BytesReader::File {
+            ColumnBytes::Paged(file) => BytesReader::File {
                 file: file.clone(),
                 offset: start,
                 buffer: Bytes::new().reader(),
@@ -103,14 +103,7 @@ impl ChunkReader for ColumnBytes {
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
         match self {
             ColumnBytes::Fetched { ranges, .. } => Self::fetched(ranges, start, Some(length)),
-            ColumnBytes::Paged { file, size } => {
-                if start.saturating_add(length as u64) > *size {
-                    return Err(ParquetError::EOF(format!("offset {start} is past the end")));
-                }
-                let mut bytes = vec![0; length];
-                file.read_exact_at(&mut bytes, start)?;
-                Ok(bytes.into())
-            }
+            ColumnBytes::Paged(file) => Ok(file.page(start, length)?),
             ColumnBytes::Windowed(object) => {
                 let bytes = object.page(start, length)?;
                 if bytes.len() < length {
@@ -126,7 +119,7 @@ impl ChunkReader for ColumnBytes {
 #[derive(Debug)]
 pub enum BytesReader {
     Memory(bytes::buf::Reader<Bytes>),
-    File { file: Arc<File>, offset: u64, buffer: bytes::buf::Reader<Bytes> },
+    File { file: PagedFile, offset: u64, buffer: bytes::buf::Reader<Bytes> },
     Window { object: WindowedObject, offset: u64, buffer: bytes::buf::Reader<Bytes> },
 }
 
@@ -136,11 +129,9 @@ impl Read for BytesReader {
             BytesReader::Memory(reader) => reader.read(out),
             BytesReader::File { file, offset, buffer } => {
                 if !buffer.get_ref().has_remaining() {
-                    let mut next = vec![0; HEADER_READ];
-                    let read = file.read_at(&mut next, *offset)?;
-                    next.truncate(read);
-                    *offset += read as u64;
-                    *buffer = Bytes::from(next).reader();
+                    let next = file.head(*offset, HEADER_READ)?;
+                    *offset += next.len() as u64;
+                    *buffer = next.reader();
                 }
                 buffer.read(out)
             }

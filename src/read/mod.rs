@@ -2,5 +2,6 @@
 
 pub mod ahead;
 pub mod bytes;
+pub mod paged;
 pub mod reader;
 pub mod window;

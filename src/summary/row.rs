@@ -1,5 +1,6 @@
 //! Summary rows as they leave the aggregation, before any sink gives them a form.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -80,9 +81,24 @@ impl Texts {
         if id.is_null() {
             return None;
         }
+        Some(&self.bytes[self.bounds(id)])
+    }
+
+    /// Where text `id` lies; nowhere if it is null.
+    #[inline]
+    pub fn bounds(&self, id: TextId) -> Range<usize> {
+        if id.is_null() {
+            return 0..0;
+        }
         let i = id.0 as usize;
         let start = if i == 0 { 0 } else { self.ends[i - 1] };
-        Some(&self.bytes[start..self.ends[i]])
+        start..self.ends[i]
+    }
+
+    /// The bytes of a text, none of the null one: for comparing, which needs no characters.
+    #[inline]
+    pub fn bytes(&self, id: TextId) -> &[u8] {
+        &self.bytes.as_bytes()[self.bounds(id)]
     }
 
     /// Bytes held, capacity included.
