@@ -148,12 +148,13 @@ mod tests {
         let mut sets = Vec::new();
         let texts = texts.iter().map(|text| text.as_bytes());
         known.sets_of(texts, |_| Ok::<_, ()>(SetId::EMPTY), &mut sets).unwrap();
-        let mut hashes: Vec<_> = known.table.iter().map(|known| known.hash).collect();
+        let of = |known: &Known| [known.hash, known.more.into()];
+        let mut hashes: Vec<_> = known.table.iter().map(of).collect();
         hashes.sort_unstable();
         hashes
     }
 
-    /// Who does not know the seed cannot make two texts of one hash: both halves hang on it.
+    /// Who does not know the seed cannot make two texts of one hash: both parts hang on it.
     #[test]
     fn a_seed_makes_hashes_of_its_own() {
         let (one, other) = (hashes(1), hashes(2));
