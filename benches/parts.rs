@@ -63,7 +63,8 @@ fn numbers(segment: &Segment, out: &mut Vec<f64>) -> usize {
         let rows = segment.rows.len();
         let chunk = row_group.column(leaf);
         let bytes = segment.bytes.clone();
-        let mut column = PageColumn::new(bytes, chunk, rows, place).expect("the column is there");
+        let mut column = PageColumn::new(bytes, chunk, rows, place, &mut BytesMut::new())
+            .expect("the column is there");
         let mut left = rows;
         while left > 0 {
             let count = column.available().expect("the page can be read").min(left).min(4096);

@@ -286,6 +286,17 @@ mod tests {
     }
 
     #[test]
+    fn rows_after_the_last_are_absent() {
+        let column: Vec<f64> = (0..ROWS as u32 + 2).map(f64::from).collect();
+        let mut padded = [[7.0; ROWS]; 2];
+        let [first, same] = blocks([&column, &column], 0, &mut padded);
+        assert_eq!((&first[..], first), (&column[..ROWS], same));
+        let [last, _] = blocks([&column, &column], ROWS, &mut padded);
+        assert_eq!(last[..2], column[ROWS..]);
+        assert!(last[2..].iter().all(|value| value.is_nan()));
+    }
+
+    #[test]
     fn a_sum_that_outgrows_its_halves_is_kept() {
         let mut outliers = Outliers::default();
         let mut sums = Sums::<2>::default();
