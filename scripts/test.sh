@@ -107,6 +107,11 @@ step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked -
 
 if command -v cargo-deny >/dev/null; then
     step "dependencies" cargo deny --log-level error check bans licenses sources || fail "cargo deny"
+    # The database of advisories is fetched from the network, which may not be there.
+    if ! step "advisories" cargo deny --log-level error check advisories; then
+        grep -q 'failed to fetch advisory database' "$log" || fail "cargo deny: advisories"
+        printf '\n!! ADVISORIES WERE NOT CHECKED: their database cannot be fetched from here. See docs/security.md\n'
+    fi
 else
     printf '\n== dependencies\nSKIPPED: cargo-deny is not installed (cargo install --locked cargo-deny)\n'
 fi

@@ -5,7 +5,9 @@
 //!
 //! - `wait:FILE`: create `FILE.reached`, then wait until `FILE` exists;
 //! - `abort`: die at once, without unwinding or closing anything;
-//! - `error`: make [`hit`] fail.
+//! - `error`: make [`hit`] fail;
+//! - `hoard`: take memory until the kernel ends the process, or there are 2 GiB; `hoard:FILE`: only if
+//!   `FILE` does not exist, which is created.
 
 /// An armed failpoint was told to fail.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +30,7 @@ pub use armed::hit;
 #[cfg(feature = "failpoints")]
 #[expect(clippy::disallowed_methods, reason = "a test dies, waits and is armed by variable")]
 mod armed {
+    use std::fs::File;
     use std::path::{Path, PathBuf};
     use std::sync::OnceLock;
     use std::time::Duration;
@@ -40,6 +43,8 @@ mod armed {
         Wait(PathBuf),
         Abort,
         Error,
+        /// Only once, if there is a file.
+        Hoard(Option<PathBuf>),
     }
 
     /// Does what the environment asks for at the point `name`.
@@ -59,12 +64,14 @@ mod armed {
         let (name, action) = setting.split_once('=')?;
         let action = match action.split_once(':') {
             Some(("wait", file)) => Action::Wait(PathBuf::from(file)),
+            Some(("hoard", file)) => Action::Hoard(Some(PathBuf::from(file))),
+            None if action == "hoard" => Action::Hoard(None),
             None if action == "abort" => Action::Abort,
             None if action == "error" => Action::Error,
             _ => {
                 tracing::warn!(
                     setting,
-                    "{VARIABLE} is not NAME=wait:FILE, NAME=abort or NAME=error"
+                    "{VARIABLE} is not NAME=wait:FILE, NAME=abort, NAME=error or NAME=hoard"
                 );
                 return None;
             }
@@ -78,8 +85,22 @@ mod armed {
                 Action::Wait(file) => wait(name, file),
                 Action::Abort => std::process::abort(),
                 Action::Error => Err(FailpointError(name.to_owned())),
+                Action::Hoard(once) => {
+                    let first = once.as_ref().is_none_or(|file| File::create_new(file).is_ok());
+                    if first {
+                        hoard();
+                    }
+                    Ok(())
+                }
             }
         }
+    }
+
+    fn hoard() {
+        const PIECE: usize = 1 << 20;
+        // Not zeros: those would be the one page that all share.
+        let held: Vec<Vec<u8>> = (0..2048).map(|_| vec![1; PIECE]).collect();
+        std::hint::black_box(held);
     }
 
     fn wait(name: &str, file: &Path) -> Result<(), FailpointError> {

@@ -7,6 +7,7 @@ pub mod aggregate;
 pub mod bench;
 pub mod cli;
 pub mod commands;
+mod contained;
 pub mod convert;
 pub mod database;
 pub mod decode;

@@ -151,3 +151,29 @@ fn an_interrupted_comparison_leaves_nothing() {
     assert_eq!(child.wait().unwrap().code(), Some(6));
     assert!(is_empty(temporary.path()), "the folder of made-up rows is gone");
 }
+
+#[test]
+fn what_would_do_nothing_is_refused_and_not_offered() {
+    let temporary = tempfile::tempdir().unwrap();
+    let report = temporary.path().join("report");
+    for flag in [
+        "--progress=json".to_owned(),
+        "--progress-interval=1s".to_owned(),
+        "--metrics-file=m.prom".to_owned(),
+        "--metrics-listen=:0".to_owned(),
+        format!("--report={}", report.display()),
+        "--incremental".to_owned(),
+    ] {
+        let output = program(temporary.path()).args(["bench", &flag]).output().unwrap();
+        let (stdout, stderr) = texts(&output);
+        assert_eq!(output.status.code(), Some(2), "{flag}: {stdout}{stderr}");
+        let name = flag.split('=').next().unwrap();
+        assert!(stderr.contains(&format!("bench does not take {name}:")), "{stderr}");
+        let help = program(temporary.path()).args(["bench", "--help"]).output().unwrap();
+        let (help, _) = texts(&help);
+        let offered: Vec<&str> =
+            help.split_whitespace().filter_map(|word| word.split(['=', '[']).next()).collect();
+        assert!(!offered.contains(&name) && offered.contains(&"--memory-limit"), "{name}: {help}");
+    }
+    assert!(is_empty(temporary.path()), "nothing was begun");
+}

@@ -144,6 +144,35 @@ fn what_documents_refer_to_is_there() {
     }
 }
 
+/// All of the program's sources, with texts that go over several lines put together.
+fn sources(folder: &Path, all: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, all);
+        } else {
+            let lines = fs::read_to_string(path).unwrap();
+            let mut glued = lines.split("\\\n");
+            all.push_str(glued.next().unwrap());
+            glued.for_each(|rest| all.push_str(rest.trim_start()));
+        }
+    }
+}
+
+#[test]
+fn messages_to_look_up_are_the_program_s() {
+    let mut all = String::new();
+    sources(&root().join("src"), &mut all);
+    let rows = table(&document("docs/operations.md"), "| message says |");
+    assert!(rows.len() > 20, "{}", rows.len());
+    for message in rows.iter().flat_map(|row| code(&row[0])) {
+        assert!(
+            all.contains(&message),
+            "docs/operations.md explains `{message}`, which nobody says"
+        );
+    }
+}
+
 #[test]
 fn every_test_that_the_threats_name_is_there() {
     let text = document("docs/security.md");
@@ -169,4 +198,22 @@ fn every_test_that_the_threats_name_is_there() {
         named += 1;
     }
     assert!(named > 20, "{named}");
+}
+
+#[test]
+fn no_crate_is_older_than_its_last_known_fault() {
+    let lock = document("Cargo.lock");
+    let number = |version: &str| -> Vec<u64> {
+        version.split(['.', '+', '-']).map_while(|part| part.parse().ok()).collect()
+    };
+    for row in table(&document("docs/security.md"), "| crate | at least |") {
+        let (name, least) = (&row[0], &row[1]);
+        let entry = format!("name = \"{name}\"\nversion = \"");
+        let versions: Vec<&str> =
+            lock.split(&entry).skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+        assert!(!versions.is_empty(), "{name} is no dependency any more");
+        for version in versions {
+            assert!(number(version) >= number(least), "{name} {version} is older than {least}");
+        }
+    }
 }

@@ -17,6 +17,8 @@ mod like;
 mod parquet_file;
 #[path = "fuzz/bodies/payload.rs"]
 mod payload;
+#[path = "fuzz/bodies/worker_protocol.rs"]
+mod worker_protocol;
 
 /// Runs `body` on the files of a corpus, and on the beginnings of each, which a corpus rarely holds.
 fn replay(target: &str, body: impl Fn(&[u8])) {
@@ -61,4 +63,9 @@ fn parquet_files() {
 #[test]
 fn payloads() {
     replay("payload", payload::run);
+}
+
+#[test]
+fn worker_protocols() {
+    replay("worker_protocol", worker_protocol::run);
 }

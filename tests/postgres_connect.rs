@@ -119,6 +119,16 @@ fn an_unreachable_server_is_named() {
 }
 
 #[test]
+fn a_server_that_says_nothing_is_given_up() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let error = refused(&Postgres { port, ..plain() });
+    assert!(matches!(error, DatabaseError::Connect { .. }), "{error:?}");
+    let cause = error.source().unwrap().to_string();
+    assert!(cause.contains("no answer"), "{cause}");
+}
+
+#[test]
 fn the_connection_names_the_program() {
     let mut client = connect(&plain()).unwrap();
     let name: String = client.query_one("SHOW application_name", &[]).unwrap().get(0);

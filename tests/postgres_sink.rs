@@ -381,6 +381,34 @@ fn a_day_without_a_report_period_says_what_to_do() {
 }
 
 #[test]
+fn texts_that_look_like_sql_are_texts() {
+    let tenant = database().tenant("org1", Partitions::Plain);
+    let meta = Arc::new(day("2025-10-10"));
+    let texts = [
+        format!("'; DROP TABLE {TABLE}; --"),
+        format!("\"); DROP TABLE {TABLE}; --"),
+        "$$; SELECT pg_sleep(3600); $$".to_owned(),
+        "\\N\t\\.\nCOMMIT;\n".to_owned(),
+        "%s {} $1 :name".to_owned(),
+    ];
+    let rows = texts.iter().fold(Batch::of(&meta), |batch, text| {
+        let labels = serde_json::json!({ text.as_str(): text }).to_string();
+        batch.pod(text, Some(&labels), first_measure(1.0)).storage("shop", text, &labels, [1.0; 4])
+    });
+    replace(&tenant, &meta, &[rows.build()]).unwrap();
+    let mut client = client_of(&tenant);
+    for text in &texts {
+        let query = format!(
+            "SELECT count(*) FROM {TABLE} WHERE (namespace = $1 OR persistentvolumeclaim = $1) \
+             AND all_labels = jsonb_build_object($1::text, $1::text)"
+        );
+        let found: i64 = client.query_one(&query, &[text]).unwrap().get(0);
+        assert_eq!(found, 2, "{text}");
+    }
+    assert_eq!(count(&mut client, "true"), 2 * texts.len() as i64);
+}
+
+#[test]
 fn a_schema_of_any_name_works() {
     let database = database();
     for partitions in [Partitions::Plain, Partitions::Registry] {

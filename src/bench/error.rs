@@ -6,6 +6,12 @@ use std::path::PathBuf;
 /// Each message names the variant or the file, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
+    #[error(
+        "bench does not take --{flag}: it runs the program many times and watches it by itself; leave \
+         it out (--json and --html report what was measured), or give it to `run`"
+    )]
+    NotTaken { flag: &'static str },
+
     #[error("cannot make a temporary folder in {}; set TMPDIR to a folder that can be written", path.display())]
     Folder { path: PathBuf, source: io::Error },
 

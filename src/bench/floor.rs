@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parquet::column::page::PageReader;
 use parquet::file::serialized_reader::SerializedPageReader;
 
+use crate::decode::contained::contained;
 use crate::decode::error::Place;
 use crate::pipeline::RunError;
 use crate::plan::{Plan, PlannedGroup, footers};
@@ -56,10 +57,12 @@ fn walk_group(group: &PlannedGroup, store: &Store, walked: &mut Walked) -> Resul
             column: found.wanted.name,
         };
         let chunk = row_group.column(leaf);
-        let mut pages = SerializedPageReader::new(bytes.clone(), chunk, group.group.rows, None)
+        let (bytes, rows) = (bytes.clone(), group.group.rows);
+        let mut pages = contained(|| SerializedPageReader::new(bytes, chunk, rows, None))
             .map_err(|error| place.damaged(error))?;
         walked.columns += 1;
-        while let Some(page) = pages.get_next_page().map_err(|error| place.damaged(error))? {
+        let mut next = || contained(|| pages.get_next_page()).map_err(|error| place.damaged(error));
+        while let Some(page) = next()? {
             walked.pages += 1;
             walked.bytes += page.buffer().len() as u64;
         }

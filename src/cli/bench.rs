@@ -25,8 +25,16 @@ Examples:
     ocp-rollup bench --source /srv/koku --org-id org1234567 --provider-uuid $UUID \\
                      --from 2025-10-01 --to 2025-10-31 --lookups ./lookups --runs 5 --json bench.json";
 
+/// Flags of `run` that mean nothing here: its runs are many, short, and watched by `bench` itself.
+pub const NOT_TAKEN: [&str; 6] =
+    ["progress", "progress-interval", "metrics-file", "metrics-listen", "report", "incremental"];
+
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
+#[command(mut_args(|flag| {
+    let is_taken = flag.get_long().is_none_or(|name| !NOT_TAKEN.contains(&name));
+    if is_taken { flag } else { flag.hide(true) }
+}))]
 pub struct BenchFlags {
     #[command(flatten)]
     pub run: RunFlags,

@@ -17,7 +17,7 @@ use crate::bench::table::Table;
 use crate::bench::variants::{self, Group, Variant};
 use crate::bench::{BenchError, data, floor, html, json};
 use crate::cli::Flags;
-use crate::cli::bench::{BenchFlags, BenchRunFlags};
+use crate::cli::bench::{BenchFlags, BenchRunFlags, NOT_TAKEN};
 use crate::cli::demo::GivenFlags;
 use crate::cli::run::RunFlags;
 use crate::generate;
@@ -31,6 +31,9 @@ use crate::telemetry::Telemetry;
 const RUN: &str = "measure";
 
 pub fn run(flags: &BenchFlags) -> Result<u8> {
+    if let Some(flag) = NOT_TAKEN.into_iter().find(|flag| flags.run.value(flag).is_some()) {
+        return Err(BenchError::NotTaken { flag }.into());
+    }
     let config = load::config(&flags.run.config)?;
     let logging = settings::settle_logging(&flags.run, &load::env, config.as_ref())?.settings;
     logging::start(&logging);

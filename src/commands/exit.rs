@@ -96,6 +96,7 @@ pub fn code(error: &anyhow::Error) -> u8 {
         }
         if let Some(error) = cause.downcast_ref::<BenchError>() {
             return match error {
+                BenchError::NotTaken { .. } => USAGE,
                 BenchError::Failed { code, .. } => *code,
                 BenchError::Different { .. } => DIFFERENT,
                 BenchError::Killed { .. } => MEMORY,

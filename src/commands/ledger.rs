@@ -6,18 +6,17 @@ use postgres::Client;
 use crate::ledger::{Ledger, LedgerError, Recorder, State, fingerprint};
 use crate::lookups::Lookups;
 use crate::plan::Plan;
-use crate::settings::{Settings, SinkTo};
+use crate::settings::Settings;
 use crate::sink::postgres::TABLE;
 
 /// What is to be recorded of the days of `plan`, from which those are taken that are done already
-/// and need not be done again. Nothing is recorded of rows that go to a file.
+/// and need not be done again. When it fails, `plan` is as it was.
 pub fn begin(
     settings: &Settings,
-    client: Option<&mut Client>,
+    client: &mut Client,
     lookups: &Lookups,
     plan: &mut Plan,
 ) -> Result<Option<Recorder>, LedgerError> {
-    let (SinkTo::Postgres, Some(client)) = (&settings.sink, client) else { return Ok(None) };
     if !settings.ledger {
         return forgetting(settings, client);
     }

@@ -9,6 +9,7 @@ mod ledger;
 pub mod logging;
 pub mod output;
 pub mod plan;
+mod preparation;
 mod processes;
 pub mod run;
 pub mod shell;

@@ -38,7 +38,7 @@ pub fn run(flags: &PlanFlags) -> Result<u8> {
         }
     }
     let budget = run::budget(settings, watch::own_cgroup().as_ref());
-    let shares = run::shares(settings, &budget, &plan, threads)?;
+    let shares = run::shares(settings, &budget, &plan, threads, store.distance())?;
     let (chunk_rows, adaptive) = run::chunk_rows(settings, &plan, shares.threads);
     let work = Work { budget, threads: shares.threads, chunk_rows, adaptive };
     let report = PlanReport::new(settings, &plan, work, &balance);

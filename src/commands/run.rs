@@ -7,14 +7,16 @@ use anyhow::{Context, Result};
 use postgres::Client;
 use uuid::Uuid;
 
+use super::preparation::Preparation;
 use super::signals::Signals;
 use super::{exit, ledger, logging, output, processes, sinks};
 use crate::cli::run::RunFlags;
 use crate::database;
 use crate::decode::row_group::Reading;
-use crate::lookups::{self, Lookups, periods};
+use crate::lookups::periods::{self, Periods};
+use crate::lookups::{self, Lookups};
 use crate::memory::limit::Cgroup;
-use crate::memory::shares::{Budget, Shares, TooSmall};
+use crate::memory::shares::{Budget, Demand, Distance, Shares, TooSmall};
 use crate::memory::watch::{self, Watch};
 use crate::memory::{allocator, limit, usage};
 use crate::pipeline::{self, Job, Outcome};
@@ -66,7 +68,9 @@ pub fn run(flags: &RunFlags) -> Result<u8> {
         }
         (done, _) => done?,
     };
-    output::print(Summary::new(&settings, &plan, outcome.as_ref(), store.traffic(), time))?;
+    let summary = Summary::new(&settings, &plan, outcome.as_ref(), store.traffic(), time);
+    let redone = telemetry.snapshot().get(Figure::RedonePreparations);
+    output::print(summary.with_redone_preparations(redone))?;
     watched?;
     Ok(exit::DONE)
 }
@@ -123,12 +127,13 @@ pub fn roll_up_watched(
     telemetry.start_over();
     let needs_database =
         settings.sink == SinkTo::Postgres || settings.lookups == LookupsFrom::Postgres;
-    let (mut client, mut lookups, periods) = telemetry.timed(Figure::LookupTime, || {
-        let connect = || database::connect(&settings.postgres);
-        let mut client = needs_database.then(connect).transpose()?;
-        let lookups = lookups(settings, &mut client)?;
-        let periods = periods::settle(settings, client.as_mut())?;
-        anyhow::Ok((client, lookups, periods))
+    let mut database = Preparation::new(&settings.postgres, telemetry);
+    let (mut lookups, periods) = telemetry.timed(Figure::LookupTime, || {
+        if needs_database {
+            database.step(|client| looked_up(settings, Some(client)))
+        } else {
+            looked_up(settings, None)
+        }
     })?;
     let tenant = Tenant::new(&lookups, settings.aggregation)?;
 
@@ -145,7 +150,11 @@ pub fn roll_up_watched(
     keep_shard(settings, &mut plan)?;
     periods::require(&plan.units)?;
     summary::warn_of_plan(&plan);
-    let recorder = ledger::begin(settings, client.as_mut(), &lookups, &mut plan)?;
+    let recorder = if settings.sink == SinkTo::Postgres {
+        database.step(|client| Ok(ledger::begin(settings, client, &lookups, &mut plan)?))?
+    } else {
+        None
+    };
     let enabled_keys = std::mem::take(&mut lookups.enabled_keys);
     drop(lookups);
     telemetry.set_planned(|at| Planned::new(&plan, at));
@@ -156,7 +165,7 @@ pub fn roll_up_watched(
     let (budget, shares) = match &division {
         Some(division) => (division.budget.clone(), division.shares),
         None => {
-            let shares = shares(settings, &budget, &plan, threads)?;
+            let shares = shares(settings, &budget, &plan, threads, store.distance())?;
             (budget, shares)
         }
     };
@@ -172,7 +181,8 @@ pub fn roll_up_watched(
     let performance = &settings.performance;
     let spiller = Spiller::new(performance.spill_dir.clone(), performance.force_spill);
     let writers = sinks::connections(settings, &budget, threads);
-    let sink = sinks::open(settings, client, &plan, writers, recorder, signals)?;
+    let sink = sinks::open(settings, &mut database, &plan, writers, recorder, signals)?;
+    drop(database);
     let sink = ObservedSink::new(sink, telemetry.clone());
     let job = Job {
         plan: &plan,
@@ -193,7 +203,7 @@ pub fn roll_up_watched(
         telemetry,
         pool: &pool,
         cancelled: signals.cancelled(),
-        seed: Uuid::new_v4().as_u64_pair().0,
+        seed: seed(),
     };
     let outcome = match &division {
         None => pipeline::run(&job, Box::new(sink))?,
@@ -211,6 +221,11 @@ pub fn roll_up_watched(
     Ok(RolledUp { plan, outcome: Some(outcome) })
 }
 
+/// Of hashes: another one for each run, so that nobody can make texts whose hashes fall together.
+fn seed() -> u64 {
+    Uuid::new_v4().as_u64_pair().0
+}
+
 /// Leaves the days to other hosts that are theirs.
 fn keep_shard(settings: &Settings, plan: &mut Plan) -> Result<(), SettingsError> {
     let Some(Sharding { count, index }) = settings.sharding else { return Ok(()) };
@@ -222,15 +237,19 @@ fn keep_shard(settings: &Settings, plan: &mut Plan) -> Result<(), SettingsError>
     Ok(())
 }
 
+fn looked_up(settings: &Settings, mut client: Option<&mut Client>) -> Result<(Lookups, Periods)> {
+    let lookups = lookups(settings, client.as_deref_mut())?;
+    Ok((lookups, periods::settle(settings, client)?))
+}
+
 /// Loads the lookups, over `client` or a new connection if they are in the database.
-pub fn lookups(settings: &Settings, client: &mut Option<Client>) -> Result<Lookups> {
-    Ok(match &settings.lookups {
-        LookupsFrom::Directory(folder) => lookups::csv::load(folder)?,
-        LookupsFrom::Postgres => {
-            let mut connected = sinks::connected(client.take(), settings)?;
-            let lookups = lookups::postgres::load(&mut connected, &settings.postgres.schema)?;
-            *client = Some(connected);
-            lookups
+pub fn lookups(settings: &Settings, client: Option<&mut Client>) -> Result<Lookups> {
+    let schema = &settings.postgres.schema;
+    Ok(match (&settings.lookups, client) {
+        (LookupsFrom::Directory(folder), _) => lookups::csv::load(folder)?,
+        (LookupsFrom::Postgres, Some(client)) => lookups::postgres::load(client, schema)?,
+        (LookupsFrom::Postgres, None) => {
+            lookups::postgres::load(&mut database::connect(&settings.postgres)?, schema)?
         }
     })
 }
@@ -255,9 +274,11 @@ pub fn shares(
     budget: &Budget,
     plan: &Plan,
     threads: usize,
+    input: Distance,
 ) -> Result<Shares, TooSmall> {
-    let sink = sinks::bytes(settings, sinks::connections(settings, budget, threads));
-    budget.shares(threads as u64, plan.decode_bytes(), sink)
+    let fixed = sinks::bytes(settings, sinks::connections(settings, budget, threads));
+    let decode_bytes = plan.decode_bytes();
+    budget.shares(Demand { threads: threads as u64, decode_bytes, fixed, input })
 }
 
 /// How many rows a task aggregates at once, and whether that may change on the way.
@@ -279,4 +300,17 @@ pub fn pool(threads: usize) -> Result<rayon::ThreadPool> {
 /// What affinity and the cgroup's quota allow.
 fn available_threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_run_has_a_seed_of_its_own() {
+        let seeds: BTreeSet<u64> = (0..1000).map(|_| seed()).collect();
+        assert_eq!(seeds.len(), 1000);
+    }
 }

@@ -1,21 +1,20 @@
 //! The sink that the settings name, and what it takes.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
-use postgres::Client;
+use anyhow::Result;
 
+use super::preparation::Preparation;
 use super::signals::{Hurry, Signals};
-use crate::database::{self, DatabaseError};
 use crate::ledger::Recorder;
 use crate::memory::shares::Budget;
 use crate::plan::Plan;
 use crate::settings::{Month, Settings, SinkTo};
 use crate::sink::csv::CsvSink;
 use crate::sink::parquet::{self, ParquetSink};
-use crate::sink::postgres::{
-    Connections, DayOfRun, MonthOfRun, PostgresError, PostgresSink, Writing,
-};
+use crate::sink::postgres::{Connections, DayOfRun, MonthOfRun, PostgresSink, Writing};
 use crate::sink::{Sink, SinkError};
 use crate::summary::row::DayMeta;
 
@@ -51,23 +50,21 @@ fn months(plan: &Plan) -> Vec<MonthOfRun> {
 /// From here on a run must be ended in good order.
 pub(super) fn open(
     settings: &Settings,
-    client: Option<Client>,
+    database: &mut Preparation<'_>,
     plan: &Plan,
     writers: usize,
     recorder: Option<Recorder>,
     signals: &Signals,
-) -> Result<Box<dyn Sink>, SinkError> {
-    Ok(match &settings.sink {
-        SinkTo::Csv(path) => {
-            signals.begin_writing(Some(Box::new(|| {})));
-            Box::new(CsvSink::create(path)?)
-        }
-        SinkTo::Parquet(path) => {
-            signals.begin_writing(Some(Box::new(|| {})));
-            Box::new(ParquetSink::create(path)?)
-        }
-        SinkTo::Postgres => {
-            let client = connected(client, settings).map_err(PostgresError::from)?;
+) -> Result<Box<dyn Sink>> {
+    let recorder = recorder.map(Arc::new);
+    let to_file = |create: fn(&Path) -> Result<Box<dyn Sink>, SinkError>, path| {
+        signals.begin_writing(Some(Box::new(|| {})));
+        Ok(create(path)?)
+    };
+    match &settings.sink {
+        SinkTo::Csv(path) => to_file(|path| Ok(Box::new(CsvSink::create(path)?)), path),
+        SinkTo::Parquet(path) => to_file(|path| Ok(Box::new(ParquetSink::create(path)?)), path),
+        SinkTo::Postgres => database.last_step(|client| {
             let connections = Arc::new(Connections::new(&settings.postgres, client));
             signals.begin_writing(Some(hurry(&connections)));
             let writing = Writing {
@@ -76,21 +73,13 @@ pub(super) fn open(
                 copy_buffer: settings.loading.copy_buffer,
                 bulk: settings.loading.bulk,
                 months: months(plan),
-                recorder,
+                recorder: recorder.clone(),
                 interrupted: signals.cancelled().clone(),
             };
-            Box::new(PostgresSink::open_with(writing, &settings.postgres.schema)?)
-        }
-    })
-}
-
-/// The connection there is, if it is still one, else a new one.
-pub(super) fn connected(
-    client: Option<Client>,
-    settings: &Settings,
-) -> Result<Client, DatabaseError> {
-    let alive = client.filter(|client| !client.is_closed());
-    alive.map_or_else(|| database::connect(&settings.postgres), Ok)
+            let opened = PostgresSink::open_with(writing, &settings.postgres.schema);
+            Ok(Box::new(opened.map_err(SinkError::from)?) as Box<dyn Sink>)
+        }),
+    }
 }
 
 /// What a sink holds while it writes.

@@ -26,22 +26,18 @@ pub fn run(flags: &StatusFlags) -> Result<u8> {
     }
     let signals = Signals::listen()?;
     let store = run::open_store(settings, &signals)?;
-    let mut client = Some(database::connect(&settings.postgres)?);
-    let lookups = run::lookups(settings, &mut client)?;
-    let periods = periods::settle(settings, client.as_mut())?;
+    let mut client = database::connect(&settings.postgres)?;
+    let lookups = run::lookups(settings, Some(&mut client))?;
+    let periods = periods::settle(settings, Some(&mut client))?;
     let pool = run::pool(run::threads(settings))?;
     let plan = run::once_more_if_moved(|| {
         let meta = |provider, month| periods.get(&(provider, month)).cloned().unwrap_or_default();
         Ok(pool.install(|| discover::plan(settings, &store, &meta))?)
     })?;
-    let ledger = match &mut client {
-        Some(client) => Ledger::find(client, &settings.postgres.schema, TABLE)?.zip(Some(client)),
-        None => None,
-    };
+    let ledger = Ledger::find(&mut client, &settings.postgres.schema, TABLE)?;
+    let sources = &settings.provider_uuids;
     let mut entries = match ledger {
-        Some((ledger, client)) => {
-            ledger.entries(client, &settings.provider_uuids, settings.from, settings.to)?
-        }
+        Some(ledger) => ledger.entries(&mut client, sources, settings.from, settings.to)?,
         None => BTreeMap::new(),
     };
     let made_of = fingerprint::of_plan(&plan, settings, &lookups);
@@ -52,7 +48,7 @@ pub fn run(flags: &StatusFlags) -> Result<u8> {
         .map(|(unit, made_of)| ((unit.meta.source_uuid, unit.meta.date), made_of))
         .collect();
     let mut days = Vec::new();
-    for &source in &settings.provider_uuids {
+    for &source in sources {
         for date in units::days(settings.from, settings.to) {
             let entry = entries.remove(&(source, date));
             let state = State::of(now.get(&(source, date)).copied(), entry.as_ref());

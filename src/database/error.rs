@@ -107,6 +107,12 @@ pub enum DatabaseError {
          --db-lock-timeout"
     )]
     LockTimeout { step: String, source: Cause },
+    #[error(
+        "gave up after {tries} more tries in {} s, before the first day: see that the server is \
+         well, or let it take longer with --db-retry-for",
+        tried_for.as_secs()
+    )]
+    GaveUp { tries: u32, tried_for: Duration, source: Cause },
     #[error("PostgreSQL refused {step}")]
     Query { step: String, source: Cause },
 }
@@ -126,6 +132,11 @@ impl DatabaseError {
                 SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
                     Self::NotAdmitted { server, user, database, source }
                 }
+                // It starts or shuts down.
+                SqlState::CANNOT_CONNECT_NOW => {
+                    let step = format!("connecting to {server}");
+                    Self::ConnectionLost { step, source }
+                }
                 _ => Self::Connect { server, source },
             };
         }
@@ -143,6 +154,11 @@ impl DatabaseError {
         }
         // The driver keeps its kinds private; these texts are its own, and tests pin them.
         match error.to_string().as_str() {
+            // Taken, and then closed without a word: the server, or what stands before it, goes down.
+            "connection closed" | "error communicating with the server" => {
+                let step = format!("connecting to {server}");
+                Self::ConnectionLost { step, source: cause(error) }
+            }
             "error performing TLS handshake" => match settings.sslmode {
                 SslMode::Disable | SslMode::Prefer => {
                     Self::TlsFailed { server, source: cause(error) }

@@ -7,12 +7,14 @@ use postgres::{Client, Config};
 
 use crate::settings::{Postgres, Session, SslMode};
 
+mod answer;
 mod cancel;
 mod error;
 pub(crate) mod lock;
 mod retry;
 mod tls;
 
+pub use answer::connect_while;
 pub use cancel::Canceller;
 pub use error::{Cause, DatabaseError};
 pub use retry::{Backoff, Passing};
@@ -29,8 +31,12 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(120);
 ///
 /// # Errors
 /// By cause: unreachable host, wrong or missing password, missing database or schema, TLS refused
-/// or failed, unreadable root certificates. No message holds the password.
+/// or failed, unreadable root certificates, no answer for long. No message holds the password.
 pub fn connect(settings: &Postgres) -> Result<Client, DatabaseError> {
+    connect_while(settings, || Ok(()))
+}
+
+fn open(settings: &Postgres) -> Result<Client, DatabaseError> {
     let mut config = Config::new();
     config
         .host(&settings.host)

@@ -21,6 +21,7 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::SchemaDescriptor;
 
 use super::column::Resolve;
+use super::contained::contained;
 use super::error::{InputError, Place};
 use super::times::{self, DAY_MICROS, NO_TIME};
 use crate::read::bytes::ColumnBytes;
@@ -109,13 +110,15 @@ impl ArrayColumn {
         let chunk = OneChunk { bytes, metadata: metadata.clone(), row_group: place.row_group };
         let hint = int96_as_micros(schema, leaf);
         let reader = hint.and_then(|hint| {
-            let levels = parquet_to_arrow_field_levels(schema, mask, hint.as_ref())?;
-            ParquetRecordBatchReader::try_new_with_row_groups(
-                &levels,
-                &chunk,
-                batch,
-                Some(selection),
-            )
+            contained(|| {
+                let levels = parquet_to_arrow_field_levels(schema, mask, hint.as_ref())?;
+                ParquetRecordBatchReader::try_new_with_row_groups(
+                    &levels,
+                    &chunk,
+                    batch,
+                    Some(selection),
+                )
+            })
         });
         match reader {
             Ok(reader) => Ok(ArrayColumn {
@@ -131,18 +134,19 @@ impl ArrayColumn {
 
     pub fn available(&mut self) -> Result<usize, InputError> {
         while self.at == self.array.len() {
-            match self.reader.next() {
-                Some(Ok(batch)) => {
+            let next = || {
+                let batch = self.reader.next().transpose();
+                batch.map_err(|source| ParquetError::ArrowError(source.to_string()))
+            };
+            match contained(next) {
+                Ok(Some(batch)) => {
                     self.array = batch.column(0).clone();
                     self.at = 0;
                 }
-                Some(Err(source)) => {
-                    let source = ParquetError::ArrowError(source.to_string());
-                    return Err(failed(&self.bytes, &self.place, source));
-                }
-                None => {
+                Ok(None) => {
                     return Err(self.place.value("the column ends before the row group does"));
                 }
+                Err(source) => return Err(failed(&self.bytes, &self.place, source)),
             }
         }
         Ok(self.array.len() - self.at)

@@ -6,6 +6,7 @@
 
 pub mod arrays;
 pub mod column;
+pub mod contained;
 pub mod dictionary;
 pub mod error;
 pub mod levels;

@@ -10,6 +10,7 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::column::Resolve;
+use super::contained::contained;
 use super::dictionary::{TextDictionary, plain_text};
 use super::error::{InputError, Place};
 use super::levels::{LevelFault, Levels, Presence};
@@ -70,8 +71,9 @@ impl PageColumn {
     ) -> Result<Self, InputError> {
         let (unpacker, raw) = Unpacker::of(chunk, spare).unzip();
         let described = raw.as_ref().unwrap_or(chunk);
-        let reader = SerializedPageReader::new(Arc::new(bytes), described, rows, None)
-            .map_err(|e| place.damaged(e))?;
+        let reader =
+            contained(|| SerializedPageReader::new(Arc::new(bytes), described, rows, None))
+                .map_err(|e| place.damaged(e))?;
         Ok(PageColumn {
             reader,
             unpacker,
@@ -99,7 +101,8 @@ impl PageColumn {
             // The page that was used up no longer needs its memory.
             self.levels = Levels::required();
             self.values = Values::Plain { bytes: Bytes::new(), at: 0 };
-            let page = self.reader.get_next_page().map_err(|e| self.place.damaged(e))?;
+            let page =
+                contained(|| self.reader.get_next_page()).map_err(|e| self.place.damaged(e))?;
             let Some(page) = page else {
                 return Err(self.place.value("the column ends before the row group does"));
             };
@@ -112,13 +115,15 @@ impl PageColumn {
     pub fn skip(&mut self, mut count: usize) -> Result<(), InputError> {
         while count > 0 {
             if self.rows_left == 0 {
-                let next = self.reader.peek_next_page().map_err(|e| self.place.damaged(e))?;
+                let next = contained(|| self.reader.peek_next_page())
+                    .map_err(|e| self.place.damaged(e))?;
                 let whole = next
                     .filter(|page| !page.is_dict)
                     .and_then(|page| page.num_rows.or(page.num_levels))
                     .filter(|&rows| rows <= count);
                 if let Some(rows) = whole {
-                    self.reader.skip_next_page().map_err(|e| self.place.damaged(e))?;
+                    contained(|| self.reader.skip_next_page())
+                        .map_err(|e| self.place.damaged(e))?;
                     count -= rows;
                     continue;
                 }

@@ -136,3 +136,35 @@ impl HashedLabels {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The hashes of some texts, all bits of them.
+    fn hashes(seed: u64) -> Vec<[u64; 2]> {
+        let texts: Vec<String> = (0..100).map(|i| format!(r#"{{"app":"{i}"}}"#)).collect();
+        let KnownLabels::Hashed(mut known) = KnownLabels::hashed(seed) else { panic!("hashed") };
+        let mut sets = Vec::new();
+        let texts = texts.iter().map(|text| text.as_bytes());
+        known.sets_of(texts, |_| Ok::<_, ()>(SetId::EMPTY), &mut sets).unwrap();
+        let mut hashes: Vec<_> = known.table.iter().map(|known| known.hash).collect();
+        hashes.sort_unstable();
+        hashes
+    }
+
+    /// Who does not know the seed cannot make two texts of one hash: both halves hang on it.
+    #[test]
+    fn a_seed_makes_hashes_of_its_own() {
+        let (one, other) = (hashes(1), hashes(2));
+        assert_eq!(one.len(), 100);
+        assert_eq!(one, hashes(1));
+        for half in [0, 1] {
+            let of = |hashes: &[[u64; 2]]| -> std::collections::BTreeSet<u64> {
+                hashes.iter().map(|hash| hash[half]).collect()
+            };
+            assert_eq!(of(&one).len(), 100);
+            assert!(of(&one).is_disjoint(&of(&other)));
+        }
+    }
+}

@@ -9,9 +9,6 @@ const MIB: u64 = 1024 * 1024;
 /// What the program needs before it does anything: code, stacks, allocator, kernel pages.
 const BASE: u64 = 14 * MIB;
 
-/// Reading further ahead makes nothing faster.
-const MOST_IN_FLIGHT: u64 = 32 * MIB;
-
 /// The memory that a run may use, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Budget {
@@ -40,16 +37,17 @@ impl Budget {
         Budget { limit, bytes }
     }
 
-    /// The shares of the parts of a run whose tasks decode `decode_bytes` at a time on `threads`
-    /// threads, with `fixed` bytes for what it holds from start to end.
-    pub fn shares(&self, threads: u64, decode_bytes: u64, fixed: u64) -> Result<Shares, TooSmall> {
+    /// The shares of the parts of a run that asks for so much.
+    ///
+    /// # Errors
+    /// A budget that is too small for it.
+    pub fn shares(&self, demand: Demand) -> Result<Shares, TooSmall> {
         const LEAST_STATES: u64 = 4 * MIB;
         // What a day of a cluster of some hundred nodes takes: with less, more threads would only
         // spill more.
         const USUAL_STATES: u64 = 16 * MIB;
         const LEAST_REST: u64 = 8 * MIB;
-        let demand = Demand { threads, decode_bytes, fixed };
-        let needed = |threads: u64| fixed + threads * decode_bytes;
+        let needed = |threads: u64| demand.fixed + threads * demand.decode_bytes;
         let least = needed(1) + LEAST_STATES + LEAST_REST;
         if self.bytes < least {
             return Err(TooSmall {
@@ -59,16 +57,18 @@ impl Budget {
             });
         }
         // Fewer threads rather than no room for the groups.
-        let threads = (1..=threads)
+        let threads = (1..=demand.threads)
             .rev()
             .find(|&t| needed(t) + USUAL_STATES * t + LEAST_REST <= self.bytes)
             .unwrap_or(1);
         let rest = self.bytes - needed(threads);
+        let (part, most) = demand.input.in_flight();
         Ok(Shares {
             threads: threads as usize,
-            in_flight: (rest / 8).min(MOST_IN_FLIGHT),
-            heap: rest - rest / 8,
+            in_flight: (rest / part).min(most),
+            heap: rest - rest / part,
             demand,
+            part: 1,
         })
     }
 }
@@ -80,15 +80,21 @@ fn limit_for(bytes: u64) -> u64 {
 }
 
 impl Shares {
-    /// A limit under which the same run would have so much heap: the least such, but for what more
+    /// Of a process whose limit is one in `part` of the run's.
+    pub fn of_part(self, part: u64) -> Self {
+        Shares { part, ..self }
+    }
+
+    /// A limit of the run under which it would have so much heap: the least such, but for what more
     /// threads take, which more memory allows.
     pub fn limit_for_heap(&self, heap: u64) -> u64 {
-        let Demand { threads, decode_bytes, fixed } = self.demand;
-        let mut bytes = limit_for(fixed + decode_bytes + heap.div_ceil(7) * 8);
+        let Demand { decode_bytes, fixed, input, .. } = self.demand;
+        let (part, _) = input.in_flight();
+        let mut bytes = limit_for(fixed + decode_bytes + heap.div_ceil(part - 1) * part);
         loop {
             let budget = Budget::of(Limit { bytes, source: LimitSource::Setting });
-            match budget.shares(threads, decode_bytes, fixed) {
-                Ok(shares) if shares.heap >= heap => return bytes,
+            match budget.shares(self.demand) {
+                Ok(shares) if shares.heap >= heap => return bytes * self.part,
                 _ => bytes += MIB,
             }
         }
@@ -129,14 +135,39 @@ pub struct Shares {
     pub heap: u64,
     /// What was to be shared among.
     demand: Demand,
+    /// The limit is one in so many of the run's.
+    part: u64,
 }
 
-/// What a run asks of its budget.
+/// What a process asks of its budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Demand {
-    threads: u64,
-    decode_bytes: u64,
-    fixed: u64,
+pub struct Demand {
+    /// Tasks at once.
+    pub threads: u64,
+    /// Bytes that a task decodes at a time.
+    pub decode_bytes: u64,
+    /// Bytes that are held from start to end.
+    pub fixed: u64,
+    pub input: Distance,
+}
+
+/// How far away the input is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Distance {
+    Disk,
+    /// Each request takes its time, so that many must be under way.
+    Network,
+}
+
+impl Distance {
+    /// Bytes in flight: one in so many of those that are left, and the most that make anything
+    /// faster.
+    fn in_flight(self) -> (u64, u64) {
+        match self {
+            Distance::Disk => (8, 32 * MIB),
+            Distance::Network => (4, 64 * MIB),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -147,6 +178,10 @@ mod tests {
         Budget::of(Limit { bytes: mib * MIB, source: LimitSource::CgroupV1 })
     }
 
+    fn demand(threads: u64, decode_bytes: u64, fixed: u64) -> Demand {
+        Demand { threads, decode_bytes, fixed, input: Distance::Disk }
+    }
+
     #[test]
     fn says_where_it_comes_from() {
         assert_eq!(budget(512).to_string(), "budget 358 MiB = 70 % of cgroup v1 limit 512 MiB");
@@ -155,11 +190,11 @@ mod tests {
     #[test]
     fn the_least_that_would_do_does() {
         for decode in [MIB, 9 * MIB, 40 * MIB] {
-            let error = budget(16).shares(4, decode, 3 * MIB).unwrap_err();
+            let error = budget(16).shares(demand(4, decode, 3 * MIB)).unwrap_err();
             let enough = Limit { bytes: error.least, source: LimitSource::Setting };
-            assert!(Budget::of(enough).shares(4, decode, 3 * MIB).is_ok());
+            assert!(Budget::of(enough).shares(demand(4, decode, 3 * MIB)).is_ok());
             let less = Limit { bytes: error.least - MIB, source: LimitSource::Setting };
-            assert!(Budget::of(less).shares(4, decode, 3 * MIB).is_err());
+            assert!(Budget::of(less).shares(demand(4, decode, 3 * MIB)).is_err());
         }
     }
 
@@ -168,7 +203,7 @@ mod tests {
         for (mib, heap) in [(48, 100), (64, 33), (300, 301), (64, 2000)] {
             let shares = |limit| {
                 let limit = Limit { bytes: limit, source: LimitSource::Setting };
-                Budget::of(limit).shares(8, 5 * MIB, MIB).unwrap()
+                Budget::of(limit).shares(demand(8, 5 * MIB, MIB)).unwrap()
             };
             let limit = shares(mib * MIB).limit_for_heap(heap * MIB);
             assert!(shares(limit).heap >= heap * MIB, "{mib} {heap}");
@@ -178,7 +213,7 @@ mod tests {
     #[test]
     fn shares_fit() {
         for mib in 30..2000 {
-            if let Ok(s) = budget(mib).shares(8, 5 * MIB, MIB) {
+            if let Ok(s) = budget(mib).shares(demand(8, 5 * MIB, MIB)) {
                 let used = s.in_flight + s.heap + s.threads as u64 * 5 * MIB + MIB;
                 assert!(used <= budget(mib).bytes, "{mib}");
             }

@@ -11,6 +11,7 @@ use parquet::file::metadata::{
 use parquet::file::statistics::Statistics;
 use serde::{Deserialize, Serialize};
 
+use crate::decode::contained::contained;
 use crate::decode::error::{InputError, said_once};
 use crate::decode::row_group::InputFile;
 use crate::decode::schema::{self, Direct, Found, Part};
@@ -40,12 +41,12 @@ pub fn read(
     }
     let failed = |error| InputError::Footer { object: object.clone(), source: said_once(error) };
     let mut reader = ParquetMetaDataReader::new();
-    match reader.try_parse_sized(&opened.tail, size) {
+    match contained(|| reader.try_parse_sized(&opened.tail, size)) {
         Ok(()) => {}
         Err(ParquetError::NeedMoreData(needed)) => {
             let start = size.saturating_sub(needed as u64);
             let more = store.read(&opened.object, start..size)?;
-            reader.try_parse_sized(&more, size).map_err(failed)?;
+            contained(|| reader.try_parse_sized(&more, size)).map_err(failed)?;
         }
         Err(source) => return Err(failed(source).into()),
     }
@@ -66,7 +67,7 @@ pub fn parse(file: &InputFile, footer: &Bytes) -> Result<ParquetMetaData, PlanEr
     let changed = |_| StoreError::Changed { path: file.object.clone() };
     let size = file.stored.size;
     let mut reader = ParquetMetaDataReader::new();
-    reader.try_parse_sized(footer, size).map_err(changed)?;
+    contained(|| reader.try_parse_sized(footer, size)).map_err(changed)?;
     let metadata = reader.finish().map_err(changed)?;
     check_offsets(&file.object, &metadata, size)?;
     Ok(metadata)

@@ -11,6 +11,8 @@ use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use serde::{Deserialize, Serialize};
 
+use crate::contained::contained;
+
 /// Changes whenever [`Answer`], [`super::orders`] or [`super::states`] do.
 const PROTOCOL: &str = concat!("ocp-rollup ", env!("CARGO_PKG_VERSION"), " protocol 1");
 
@@ -148,7 +150,8 @@ impl<R: Read> AnswerReader<R> {
     /// # Errors
     /// None, or one of another version.
     pub fn new(input: R) -> Result<Self, NoAnswer> {
-        let stream = StreamReader::try_new(input, None).map_err(no_answer)?;
+        let stream = contained(|| StreamReader::try_new(input, None));
+        let stream = stream.map_err(|_| NoAnswer::Garbled)?.map_err(no_answer)?;
         if stream.schema().as_ref() != &schema() {
             return Err(NoAnswer::Version);
         }
@@ -160,7 +163,8 @@ impl<R: Read> AnswerReader<R> {
     /// # Errors
     /// The stream ended, or does not hold one.
     pub fn next(&mut self) -> Result<Answer, NoAnswer> {
-        let batch = self.stream.next().ok_or(NoAnswer::End)?.map_err(no_answer)?;
+        let batch = contained(|| self.stream.next()).map_err(|_| NoAnswer::Garbled)?;
+        let batch = batch.ok_or(NoAnswer::End)?.map_err(no_answer)?;
         answer(&batch).ok_or(NoAnswer::Garbled)
     }
 }

@@ -297,7 +297,8 @@ impl Coordinator<'_> {
             let mut held = pipeline::ChunkStates::new(&shared.states);
             staged.take_in(|unit, piece| {
                 let state = held.state(unit).map_err(|error| shared.day_error(error))?;
-                states::decode_into(piece, state).map_err(|_| RunError::from(WorkerError::Version))
+                states::decode_into(piece, job.tenant.keys.len(), state)
+                    .map_err(|_| RunError::from(WorkerError::Version))
             })?;
             held.give_back().map_err(|error| shared.day_error(error))?;
             Ok(shared.states.rows_done(task.units, task.rows))

@@ -4,7 +4,7 @@
 //! partial states as an Arrow IPC stream, finishes days and alone writes to the sink. Workers read
 //! and aggregate as the tasks of an undivided run do: [`crate::pipeline::run_unit`].
 
-mod answers;
+pub mod answers;
 mod child;
 mod coordinator;
 mod ending;
@@ -13,7 +13,7 @@ mod logs;
 pub mod orders;
 pub mod shares;
 mod staged;
-mod states;
+pub mod states;
 mod tasks;
 pub mod worker;
 

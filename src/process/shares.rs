@@ -1,7 +1,7 @@
 //! How memory and threads are divided among the coordinator and its workers.
 
 use crate::memory::limit::{Limit, LimitSource};
-use crate::memory::shares::{Budget, Shares, TooSmall};
+use crate::memory::shares::{Budget, Demand, Distance, Shares, TooSmall};
 
 /// What each process may use. All limits together are the limit of the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,16 @@ pub fn divide(
     sink_bytes: u64,
 ) -> Result<Division, TooSmall> {
     let limit = budget.limit.bytes;
-    let (least_worker, least_own) = (least(decode_bytes, 0), least(0, sink_bytes));
+    let own_threads = (threads / COORDINATOR_THREADS).max(1);
+    // It reads nothing.
+    let own_demand = Demand {
+        threads: own_threads as u64,
+        decode_bytes: 0,
+        fixed: sink_bytes,
+        input: Distance::Disk,
+    };
+    let least_worker = least(Demand { threads: 1, decode_bytes, fixed: 0, ..own_demand });
+    let least_own = least(own_demand);
     let own = (limit / COORDINATOR).max(least_own);
     let room = (limit.saturating_sub(own) / least_worker.max(1)) as usize;
     let workers = processes.min(room);
@@ -45,18 +54,17 @@ pub fn divide(
             (least_worker + least_own).max(least_worker.div_ceil(COORDINATOR - 1) * COORDINATOR);
         return Err(TooSmall { limit, source_name: budget.limit.source.to_string(), least });
     }
-    let own_threads = (threads / COORDINATOR_THREADS).max(1);
     let worker_threads = (threads.saturating_sub(threads / COORDINATOR_THREADS) / workers).max(1);
     let own_budget = Budget::of(Limit { bytes: own, source: budget.limit.source });
-    let shares = own_budget.shares(own_threads as u64, 0, sink_bytes)?;
+    let shares = own_budget.shares(own_demand)?.of_part(COORDINATOR);
     let worker_memory = (limit - own) / workers as u64;
     Ok(Division { workers, worker_memory, worker_threads, budget: own_budget, shares })
 }
 
 /// The least limit for one process.
-fn least(decode_bytes: u64, fixed: u64) -> u64 {
+fn least(demand: Demand) -> u64 {
     let none = Budget::of(Limit { bytes: 0, source: LimitSource::Setting });
-    none.shares(1, decode_bytes, fixed).map_or_else(|error| error.least, |_| 1)
+    none.shares(demand).map_or_else(|error| error.least, |_| 1)
 }
 
 #[cfg(test)]
@@ -79,8 +87,9 @@ mod tests {
                     assert!(all <= mib * MIB, "{mib} {processes}");
                     assert!((1..=processes).contains(&d.workers));
                     let limit = Limit { bytes: d.worker_memory, source: LimitSource::Setting };
-                    let threads = d.worker_threads as u64;
-                    assert!(Budget::of(limit).shares(threads, decode, 0).is_ok(), "{mib} {d:?}");
+                    let (threads, input) = (d.worker_threads as u64, Distance::Network);
+                    let demand = Demand { threads, decode_bytes: decode, fixed: 0, input };
+                    assert!(Budget::of(limit).shares(demand).is_ok(), "{mib} {d:?}");
                 }
             }
         }
@@ -92,6 +101,15 @@ mod tests {
             let least = divide(&budget(8), 3, 2, decode, 3 * MIB).unwrap_err().least;
             assert_eq!(divide(&budget(least / MIB), 3, 2, decode, 3 * MIB).unwrap().workers, 1);
             assert!(divide(&budget(least / MIB - 1), 3, 2, decode, 3 * MIB).is_err());
+        }
+    }
+
+    #[test]
+    fn what_the_coordinator_lacks_is_named_by_the_limit_of_the_run() {
+        let heap_of = |mib| divide(&budget(mib), 2, 2, MIB, MIB).unwrap().shares;
+        for heap in [30 * MIB, 200 * MIB] {
+            let limit = heap_of(200).limit_for_heap(heap);
+            assert!(heap_of(limit / MIB).heap >= heap);
         }
     }
 

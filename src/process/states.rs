@@ -203,11 +203,11 @@ impl<'a> Piece<'a> {
     }
 }
 
-/// Adds a piece to a state.
+/// Adds a piece to a state of a tenant with so many enabled `keys`.
 ///
 /// # Errors
-/// Bytes that [`encode`] did not make.
-pub fn decode_into(bytes: &[u8], state: &mut Partial) -> Result<(), Malformed> {
+/// Bytes that [`encode`] did not make of a state of that tenant.
+pub fn decode_into(bytes: &[u8], keys: usize, state: &mut Partial) -> Result<(), Malformed> {
     let mut cursor = Cursor::new(bytes);
     let mut tables = Tables::default();
     for _ in 0..cursor.varint()? {
@@ -220,6 +220,10 @@ pub fn decode_into(bytes: &[u8], state: &mut Partial) -> Result<(), Malformed> {
         for _ in 0..cursor.varint()? {
             let key = u32::try_from(cursor.varint()?).map_err(|_| Malformed)?;
             pairs.push((key, tables.text(&mut cursor)?.0));
+        }
+        let is_known = pairs.last().is_none_or(|&(key, _)| (key as usize) < keys);
+        if !is_known || !pairs.is_sorted_by(|(a, _), (b, _)| a < b) {
+            return Err(Malformed);
         }
         tables.sets.push(state.sets.intern_ids(&pairs));
     }
@@ -274,7 +278,9 @@ impl Tables {
             [NODE_LABELS] => self.owned(cursor, &mut state.node_labels),
             [NAMESPACE_LABELS] => self.owned(cursor, &mut state.namespace_labels),
             [ROWS_WITHOUT_NODE] => {
-                state.rows_without_node += cursor.varint()?;
+                let more = cursor.varint()?;
+                let rows = state.rows_without_node.checked_add(more).ok_or(Malformed)?;
+                state.rows_without_node = rows;
                 Ok(())
             }
             _ => Err(Malformed),
@@ -450,7 +456,7 @@ mod tests {
             // Other ids than in either.
             let mut merged = state(&tenant, &[]);
             merged.texts.intern("first");
-            pieces.iter().for_each(|piece| decode_into(piece, &mut merged).unwrap());
+            pieces.iter().for_each(|piece| decode_into(piece, tenant.keys.len(), &mut merged).unwrap());
             prop_assert_eq!(rows(merged, &tenant), rows(a.merge(b), &tenant));
         }
 
@@ -464,8 +470,19 @@ mod tests {
             let at = at % piece.len();
             piece[at] = byte;
             piece.truncate(cut);
-            let _ = decode_into(&piece, &mut Partial::empty(7));
+            let _ = decode_into(&piece, tenant.keys.len(), &mut Partial::empty(7));
         }
+    }
+
+    /// Labels by number are only as good as the keys that both sides have.
+    #[test]
+    fn a_key_that_the_tenant_has_not_is_refused() {
+        let tenant = tenant();
+        let [piece] = &pieces(&state(&tenant, &[(1, 0, 2.0)]))[..] else { panic!("one piece") };
+        let read = |keys| decode_into(piece, keys, &mut Partial::empty(7));
+        assert_eq!(read(tenant.keys.len()), Ok(()));
+        assert_eq!(read(1), Ok(()), "it uses the first key alone");
+        assert_eq!(read(0), Err(Malformed));
     }
 
     fn usage() -> impl Strategy<Value = f64> {
@@ -481,7 +498,10 @@ mod tests {
         assert!(pieces.len() > 2, "{}", pieces.len());
         assert!(pieces.iter().all(|piece| piece.len() < 2 * PIECE));
         let mut merged = Partial::empty(7);
-        pieces.iter().rev().for_each(|piece| decode_into(piece, &mut merged).unwrap());
+        pieces
+            .iter()
+            .rev()
+            .for_each(|piece| decode_into(piece, tenant.keys.len(), &mut merged).unwrap());
         assert_eq!(rows(merged, &tenant), rows(whole, &tenant));
     }
 }

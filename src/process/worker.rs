@@ -16,7 +16,7 @@ use crate::decode::row_group::Reading;
 use crate::failpoint::{self, FailpointError};
 use crate::lookups::Lookups;
 use crate::memory::limit::{Limit, LimitSource};
-use crate::memory::shares::{Budget, TooSmall};
+use crate::memory::shares::{Budget, Demand, TooSmall};
 use crate::memory::usage;
 use crate::memory::watch::Watch;
 use crate::pipeline::{self, Job, Outcome, RunError, StateKind, UnitState};
@@ -106,7 +106,13 @@ fn serve_orders<W: Write + Send>(
     let tenant = Tenant::new(&lookups, rules(hello))?;
     let limit = Limit { bytes: hello.memory, source: LimitSource::Setting };
     let budget = Budget::of(limit);
-    let shares = budget.shares(hello.threads as u64, hello.decode_bytes, 0)?;
+    let demand = Demand {
+        threads: hello.threads as u64,
+        decode_bytes: hello.decode_bytes,
+        fixed: 0,
+        input: store.distance(),
+    };
+    let shares = budget.shares(demand)?;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(shares.threads)
         .thread_name(|i| format!("aggregate-{i}"))

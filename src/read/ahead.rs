@@ -12,7 +12,7 @@ use crate::store::Store;
 
 /// How many chunks of an object store are under way beyond the one that is waited for: enough to
 /// hide the way there. Their bytes are bounded by the permits.
-const AHEAD: usize = 4;
+const AHEAD: usize = 16;
 
 /// Fetches chunks in order, as many ahead as is worth while and as the permits allow.
 pub struct ReadAhead<'p> {

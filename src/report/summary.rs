@@ -87,6 +87,7 @@ pub struct Summary<'a> {
     outcome: Option<&'a Outcome>,
     traffic: Option<&'a Traffic>,
     time: Duration,
+    redone_preparations: u64,
 }
 
 impl<'a> Summary<'a> {
@@ -97,7 +98,12 @@ impl<'a> Summary<'a> {
         traffic: Option<&'a Traffic>,
         time: Duration,
     ) -> Self {
-        Summary { settings, plan, outcome, traffic, time }
+        Summary { settings, plan, outcome, traffic, time, redone_preparations: 0 }
+    }
+
+    /// With how many steps before the first day were done again.
+    pub fn with_redone_preparations(self, redone_preparations: u64) -> Self {
+        Summary { redone_preparations, ..self }
     }
 }
 
@@ -117,6 +123,13 @@ impl fmt::Display for Summary<'_> {
         }
         if self.plan.unchanged > 0 {
             writeln!(f, "unchanged {} days, left as they are", self.plan.unchanged)?;
+        }
+        if self.redone_preparations > 0 {
+            let steps = self.redone_preparations;
+            writeln!(
+                f,
+                "redone    {steps} × steps before the first day, after the database failed"
+            )?;
         }
         if let Some(outcome) = self.outcome {
             let counts = &outcome.counts;

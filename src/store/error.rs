@@ -72,7 +72,10 @@ pub enum StoreError {
     )]
     GaveUp { action: String, fault: Fault, tries: u32, time: Duration, source: Cause },
 
-    #[error("cannot {action}: the store's answer makes no sense; check s3.endpoint")]
+    #[error(
+        "cannot {action}: the store's answer makes no sense; check s3.endpoint, and that no key there has \
+         `.`, `..` or nothing between two slashes"
+    )]
     Answer { action: String, source: Cause },
 
     #[error("interrupted while waiting for the store; nothing of the day in progress was written")]

@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 
+use crate::memory::shares::Distance;
 use crate::settings::Input;
 
 pub use error::StoreError;
@@ -43,6 +44,13 @@ impl Store {
             None => Store::Local(LocalStore::new(&input.source)?),
             Some(s3) => Store::S3(S3Store::open(&input.source, s3, cancelled.clone())?),
         })
+    }
+
+    pub fn distance(&self) -> Distance {
+        match self {
+            Store::Local(_) => Distance::Disk,
+            Store::S3(_) => Distance::Network,
+        }
     }
 
     /// All objects below `prefix` (a folder ending in `/`, or empty), in order of their paths. A

@@ -61,6 +61,8 @@ figures! {
     RedoneForSerialization,
     /// The same after a lost connection.
     RedoneForConnection,
+    /// Steps before the first day that were done again, since the database failed in passing.
+    RedonePreparations,
     /// Compressed bytes that went to disk for lack of memory.
     SpilledBytes,
     /// Of this process, files not counted.

@@ -14,6 +14,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::canonical::{Expected, timestamp};
 use super::rows::Builder;
 use super::{Filter, LoadError, Rows};
+use crate::decode::contained::contained;
 use crate::summary::columns::ColumnType;
 
 /// A file and the columns that its path holds (`key=value` folders).
@@ -102,7 +103,7 @@ fn open(part: &Part) -> Result<OpenPart, LoadError> {
         Ok(file) => file,
         Err(source) => return Err(LoadError::Open { path, source }),
     };
-    match ParquetRecordBatchReaderBuilder::try_new(file) {
+    match contained(|| ParquetRecordBatchReaderBuilder::try_new(file)) {
         Ok(reader) => Ok(OpenPart { path, partition: part.partition.clone(), reader }),
         Err(source) => Err(LoadError::Parquet { path, source }),
     }
@@ -111,13 +112,13 @@ fn open(part: &Part) -> Result<OpenPart, LoadError> {
 fn read(part: OpenPart, header: &[String], builder: &mut Builder) -> Result<(), LoadError> {
     let OpenPart { path, partition, reader } = part;
     let mut done = 0;
-    let batches = match reader.build() {
+    let mut batches = match contained(|| reader.build()) {
         Ok(batches) => batches,
         Err(source) => return Err(LoadError::Parquet { path, source }),
     };
-    for batch in batches {
-        let batch =
-            batch.map_err(|source| LoadError::Decode { path: path.clone(), row: done, source })?;
+    while let Some(batch) = contained(|| batches.next().transpose())
+        .map_err(|source| LoadError::Decode { path: path.clone(), row: done, source })?
+    {
         let context = Context { path: &path, row: done, header };
         context.append(&batch, &partition, builder)?;
         done += batch.num_rows() as u64;

@@ -3,7 +3,8 @@
 # goes to tests/fuzz/artifacts/TARGET. Needs cargo-fuzz (cargo install --locked cargo-fuzz).
 #
 # No sanitizer: the program has no unsafe code of its own. Coverage is an unstable option of the compiler, which a stable one takes under RUSTC_BOOTSTRAP.
-# copy_encoding needs a PostgreSQL: see targets/copy_encoding.rs.
+# copy_encoding needs a PostgreSQL: see targets/copy_encoding.rs. What is worth keeping of what was found goes to
+# tests/fuzz/corpus/TARGET, a few dozen files, which every test run replays.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

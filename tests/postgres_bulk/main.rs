@@ -208,6 +208,26 @@ fn months_of_several_sources_are_whole_when_the_last_source_is_in() {
 }
 
 #[test]
+fn months_of_worker_processes_are_loaded_in_bulk_and_those_of_shards_lose_nothing() {
+    let mut stage = Stage::new(Partitions::Registry);
+    let done = stage.run().with("processes", 2).done();
+    assert!(done.stdout.contains("2025-10 in bulk"), "{done:#?}");
+    assert_eq!(stage.rows(), stage.new);
+    // Neither shard has the whole month: the days of the other must outlive its own.
+    for old_days in [true, false] {
+        match old_days {
+            true => stage.restore(),
+            false => stage.client.batch_execute(&format!("TRUNCATE {TABLE}")).unwrap(),
+        }
+        let shard = |index| stage.run().with("shard-count", 2).with("shard-index", index).start();
+        let runs = [0, 1].map(shard);
+        runs.into_iter().for_each(|run| run.done().succeeds());
+        assert_eq!(stage.rows(), stage.new);
+        assert_eq!(stage.tables_left(), 0);
+    }
+}
+
+#[test]
 fn few_rows_go_day_by_day_unless_bulk_is_asked_for() {
     let mut stage = Stage::new(Partitions::Registry);
     let oid = stage.partition();

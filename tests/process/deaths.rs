@@ -168,6 +168,45 @@ fn a_worker_that_is_killed_twice_over_one_day_ends_the_run() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
+/// By the kernel, in a real cgroup: a worker takes more than there is.
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_worker_that_the_kernel_kills_for_its_memory_is_replaced_once() {
+    let Some(cgroup) = crate::common::cgroup::Cgroup::with_limit("worker", 256 << 20) else {
+        return;
+    };
+    let (folder, out) = out();
+    let run = |failpoint: &str| {
+        let command = command(&out, &["--processes", "2"]);
+        let arguments: Vec<String> = [&format!("OCP_ROLLUP_FAILPOINT={failpoint}")[..]]
+            .into_iter()
+            .map(str::to_owned)
+            .chain(
+                [command.get_program()]
+                    .into_iter()
+                    .chain(command.get_args())
+                    .map(|part| part.to_str().unwrap().to_owned()),
+            )
+            .collect();
+        cgroup.run("env", &[vec!["-i".to_owned()], arguments].concat())
+    };
+    let output = run(&format!("worker.begin=hoard:{}", folder.path().join("once").display()));
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("most likely by the kernel for lack of memory"), "{said}");
+    assert!(fs::read(&out).unwrap() == wanted(), "other bytes: {said}");
+    assert_eq!(cgroup.oom_kills(), 1);
+
+    let output = run("worker.before_done=hoard");
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    for part in ["two worker processes in a row died", "raise the memory limit", ".parquet"] {
+        assert!(said.contains(part), "no {part:?} in {said}");
+    }
+    assert!(fs::read(&out).unwrap() == wanted(), "an earlier file was touched");
+    assert!(cgroup.oom_kills() >= 3);
+}
+
 #[test]
 fn a_coordinator_that_is_gone_ends_workers_within_a_second() {
     let (_folder, out) = out();

@@ -9,6 +9,7 @@ mod credentials;
 mod faults;
 mod generations;
 mod latency;
+mod names;
 mod runs;
 mod store;
 mod uploads;

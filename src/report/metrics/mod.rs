@@ -105,6 +105,9 @@ fn of_the_work(text: &mut Text, snapshot: &Snapshot) {
     for (kind, figure) in REDONE {
         text.sample(&[("kind", kind)], get(*figure));
     }
+    let help = "Steps before the first day that were done again, since the database failed.";
+    text.family("redone_preparations_total", Kind::Counter, help);
+    text.sample(&[], get(Figure::RedonePreparations));
     if let Some((requests, bytes)) = snapshot.network {
         text.family("store_requests_total", Kind::Counter, "Requests to the object store.");
         text.sample(&[], requests as f64);

@@ -298,6 +298,8 @@ fn stages(stages: &[(&'static str, Figure)], snapshot: &Snapshot) -> Vec<Stage> 
 
 fn retries(snapshot: &Snapshot) -> BTreeMap<&'static str, u64> {
     let redone = REDONE.iter().map(|&(kind, figure)| (kind, snapshot.get(figure)));
-    let all = snapshot.retries.iter().copied().chain(redone);
+    let before =
+        ("database_failure_before_the_first_day", snapshot.get(Figure::RedonePreparations));
+    let all = snapshot.retries.iter().copied().chain(redone).chain([before]);
     all.filter(|(_, count)| *count > 0).collect()
 }

@@ -66,7 +66,7 @@ pub struct Writing {
     /// All months with all their days that will be written.
     pub months: Vec<MonthOfRun>,
     /// Keeps a ledger beside the rows.
-    pub recorder: Option<Recorder>,
+    pub recorder: Option<Arc<Recorder>>,
     /// Has the days in progress rolled back once it is set.
     pub interrupted: Arc<AtomicBool>,
 }
@@ -121,7 +121,6 @@ impl PostgresSink {
     pub fn open_with(writing: Writing, schema: &str) -> Result<Self, PostgresError> {
         let Writing { connections, writers, copy_buffer, bulk, months, recorder, interrupted } =
             writing;
-        let recorder = recorder.map(Arc::new);
         let session = connections.settings().session.clone();
         let mut client = connections.take()?;
         let target = Arc::new(Target::read(&mut client, schema)?);

@@ -1,21 +1,11 @@
 //! Days that failed in passing, made ready to be done again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use chrono::NaiveDate;
-use crossbeam_channel::RecvTimeoutError;
-use postgres::Client;
 
 use super::{Connections, PostgresError, PostgresSink, check};
-use crate::database::{self, Backoff, DatabaseError, Passing};
-use crate::settings::Postgres;
-
-/// A server that takes a connection but then says nothing is given up after this.
-const ANSWER: Duration = Duration::from_secs(20);
-/// How soon an interruption is noticed meanwhile.
-const LOOK: Duration = Duration::from_millis(100);
+use crate::database::{self, Backoff, Passing};
 
 /// How a sink comes by another connection, and how long it has been trying.
 pub(super) struct Recovery {
@@ -85,37 +75,11 @@ impl PostgresSink {
 
     fn connect_again(&mut self, date: NaiveDate) -> Result<(), PostgresError> {
         let Some(recovery) = &mut self.recovery else { return Ok(()) };
-        let client = connect(recovery.connections.settings(), &self.shared.interrupted, date)?;
+        let settings = recovery.connections.settings();
+        let go_on = || check(&self.shared.interrupted, date);
+        let client = database::connect_while(settings, go_on)?;
         recovery.connections.watch(&client);
         self.use_connection(client)
-    }
-}
-
-/// Connects on a thread of its own: no answer at all must not outlast an interruption.
-fn connect(
-    settings: &Arc<Postgres>,
-    interrupted: &AtomicBool,
-    date: NaiveDate,
-) -> Result<Client, PostgresError> {
-    let lost = |source| DatabaseError::ConnectionLost { step: "connecting again".into(), source };
-    let (sender, answer) = crossbeam_channel::bounded(1);
-    let settings = Arc::clone(settings);
-    std::thread::Builder::new()
-        .name("connect".to_owned())
-        // Nobody may be waiting for the answer any more.
-        .spawn(move || drop(sender.send(database::connect(&settings))))
-        .map_err(|source| lost(source.into()))?;
-    let until = Instant::now() + ANSWER;
-    loop {
-        match answer.recv_timeout(LOOK) {
-            Ok(client) => return Ok(client?),
-            Err(RecvTimeoutError::Timeout) if Instant::now() < until => {
-                if interrupted.load(Ordering::Relaxed) {
-                    return Err(PostgresError::Interrupted { date });
-                }
-            }
-            Err(error) => return Err(lost(error.into()).into()),
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! COPY's binary form, as PostgreSQL itself reads it: eight bytes of a number, then a text.
 
-use std::cell::RefCell;
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
 
 use bytes::{BufMut, BytesMut};
 use ocp_rollup::database;
@@ -12,21 +12,19 @@ use postgres::Client;
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const LIMIT: usize = 20;
 
-thread_local! {
-    static CLIENT: RefCell<Option<Client>> = const { RefCell::new(None) };
-}
+/// Never dropped: at the end of a thread there is no runtime any more that could close it.
+static CLIENT: Mutex<Option<Client>> = Mutex::new(None);
 
 pub fn run(server: &Postgres, data: &[u8]) {
-    CLIENT.with_borrow_mut(|client| {
-        let client = client.get_or_insert_with(|| {
-            let mut client = database::connect(server).unwrap_or_else(|e| panic!("{e}"));
-            let table =
-                format!("CREATE TEMPORARY TABLE t (n numeric(33,15), t varchar({LIMIT}), j jsonb)");
-            client.batch_execute(&table).unwrap_or_else(|e| panic!("{e}"));
-            client
-        });
-        check(client, data);
+    let mut client = CLIENT.lock().unwrap_or_else(PoisonError::into_inner);
+    let client = client.get_or_insert_with(|| {
+        let mut client = database::connect(server).unwrap_or_else(|e| panic!("{e}"));
+        let table =
+            format!("CREATE TEMPORARY TABLE t (n numeric(33,15), t varchar({LIMIT}), j jsonb)");
+        client.batch_execute(&table).unwrap_or_else(|e| panic!("{e}"));
+        client
     });
+    check(client, data);
 }
 
 fn check(client: &mut Client, data: &[u8]) {

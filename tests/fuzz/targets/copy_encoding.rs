@@ -1,5 +1,5 @@
 #![no_main]
-//! Needs a PostgreSQL, told of as any run is: `DATABASE_SERVICE_HOST` and so on.
+//! Needs a PostgreSQL, told of as any run is: `DATABASE_SERVICE_HOST`, `POSTGRES_SCHEMA=public` and so on.
 
 #[path = "../bodies/copy_encoding.rs"]
 mod body;
