@@ -65,6 +65,9 @@ impl Place {
         // A file or store that failed while pages were read is not a damaged one.
         let source = match source {
             ParquetError::External(error) => match error.downcast::<std::io::Error>() {
+                Ok(source) if source.kind() == std::io::ErrorKind::UnexpectedEof => {
+                    ParquetError::EOF(source.to_string())
+                }
                 Ok(source) => {
                     return InputError::Read { object: self.object.clone(), source: *source };
                 }

@@ -162,7 +162,7 @@ impl<R: Read> AnswerReader<R> {
     ///
     /// # Errors
     /// The stream ended, or does not hold one.
-    pub fn next(&mut self) -> Result<Answer, NoAnswer> {
+    pub fn receive(&mut self) -> Result<Answer, NoAnswer> {
         let batch = contained(|| self.stream.next()).map_err(|_| NoAnswer::Garbled)?;
         let batch = batch.ok_or(NoAnswer::End)?.map_err(no_answer)?;
         answer(&batch).ok_or(NoAnswer::Garbled)
@@ -224,9 +224,9 @@ mod tests {
         let bytes = stream();
         let mut reader = AnswerReader::new(&bytes[..]).unwrap();
         for expected in answers() {
-            assert_eq!(reader.next().unwrap(), expected);
+            assert_eq!(reader.receive().unwrap(), expected);
         }
-        assert!(matches!(reader.next(), Err(NoAnswer::End)));
+        assert!(matches!(reader.receive(), Err(NoAnswer::End)));
     }
 
     /// A worker may die at any byte: no answer may be made up of what it left.
@@ -236,7 +236,7 @@ mod tests {
         for end in 0..bytes.len() {
             let Ok(mut reader) = AnswerReader::new(&bytes[..end]) else { continue };
             let mut whole = answers().into_iter();
-            while let Ok(answer) = reader.next() {
+            while let Ok(answer) = reader.receive() {
                 assert_eq!(Some(answer), whole.next(), "cut at {end}");
             }
             assert!(whole.next().is_some(), "all answers in the first {end} bytes");

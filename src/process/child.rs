@@ -163,7 +163,7 @@ impl<'s> Worker<'s> {
             Err(none) => return Err(*none),
         };
         self.slot.wait_begins();
-        let answer = answers.next();
+        let answer = answers.receive();
         self.slot.wait_ends();
         answer
     }

@@ -124,7 +124,20 @@ pub enum BytesReader {
 }
 
 impl Read for BytesReader {
+    /// At the end of the bytes an error rather than nothing: what is read here is page headers, each of
+    /// which lies within them, and who passes over parts of one does not look whether they are there.
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.read_on(out)?;
+        if read == 0 && !out.is_empty() {
+            let why = "a page header goes beyond the end of its column";
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
+        }
+        Ok(read)
+    }
+}
+
+impl BytesReader {
+    fn read_on(&mut self, out: &mut [u8]) -> io::Result<usize> {
         match self {
             BytesReader::Memory(reader) => reader.read(out),
             BytesReader::File { file, offset, buffer } => {
@@ -143,6 +156,33 @@ impl Read for BytesReader {
                 }
                 buffer.read(out)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn the_end_is_an_error_to_whoever_reads_on() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"abcdef").unwrap();
+        let ranges = Arc::new(vec![(0, Bytes::from_static(b"abcdef"))]);
+        for bytes in [
+            ColumnBytes::Paged { size: 6, file: Arc::new(file.try_clone().unwrap()) },
+            ColumnBytes::Fetched { size: 6, ranges },
+        ] {
+            let mut reader = bytes.get_read(2).unwrap();
+            let mut four = [0; 4];
+            reader.read_exact(&mut four).unwrap();
+            assert_eq!(&four, b"cdef");
+            assert_eq!(reader.read(&mut []).unwrap(), 0);
+            // As the Parquet reader passes over what it does not know.
+            let skipped = io::copy(&mut reader.by_ref().take(8), &mut io::sink());
+            assert_eq!(skipped.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
         }
     }
 }

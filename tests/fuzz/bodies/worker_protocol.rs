@@ -39,7 +39,7 @@ fn answers(data: &[u8]) {
     let tenant = tenant();
     let Ok(mut reader) = AnswerReader::new(data) else { return };
     let mut pieces: BTreeMap<usize, Vec<Vec<u8>>> = BTreeMap::new();
-    while let Ok(answer) = reader.next() {
+    while let Ok(answer) = reader.receive() {
         match answer {
             Answer::State { unit, piece } => pieces.entry(unit).or_default().push(piece),
             Answer::Done(_) => {
