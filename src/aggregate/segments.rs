@@ -66,15 +66,22 @@ impl<T> Segments<T> {
 
     /// Bytes held, capacity included.
     pub fn heap_bytes(&self) -> usize {
-        let first = self.segments.first().map_or(0, Vec::capacity);
-        let elements = first + self.segments.len().saturating_sub(1) * SEGMENT;
-        elements * size_of::<T>() + self.segments.capacity() * size_of::<Vec<T>>()
+        let first = self.segments.first().map_or(0, |first| first.capacity() * size_of::<T>());
+        let others = self.segments.len().saturating_sub(1) * SEGMENT * size_of::<T>();
+        first + others + self.segments.capacity() * size_of::<Vec<T>>()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_takes_no_memory_counts_as_none() {
+        let mut segments = Segments::default();
+        (0..=SEGMENT).for_each(|_| segments.push(()));
+        assert!(segments.heap_bytes() < 1000 && segments.growth_bytes(SEGMENT) < 1000);
+    }
 
     #[test]
     fn elements_stay_in_order() {

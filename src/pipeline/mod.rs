@@ -272,12 +272,18 @@ impl<'a> Shared<'a> {
             // Days without any rows have nothing to wait for.
             if job.streaming {
                 for unit in self.states.without_rows() {
-                    tasks.spawn(move |_| complete(unit));
+                    tasks.spawn(move |_| {
+                        let _ended = self.stop.on_panic();
+                        complete(unit);
+                    });
                 }
             }
             self.read(lanes, |chunk, most_waiting| {
                 if self.queue.push(chunk, most_waiting, &|| self.is_stopped()) {
-                    tasks.spawn(move |_| self.aggregate(complete));
+                    tasks.spawn(move |_| {
+                        let _ended = self.stop.on_panic();
+                        self.aggregate(complete);
+                    });
                 }
             });
         });
