@@ -1,4 +1,4 @@
-//! Panics of the Parquet reader as errors of the file: see [`crate::contained`].
+//! Panics of the Parquet reader as errors of the file.
 
 use parquet::errors::ParquetError;
 
