@@ -172,7 +172,7 @@ mod tests {
         file.write_all(b"abcdef").unwrap();
         let ranges = Arc::new(vec![(0, Bytes::from_static(b"abcdef"))]);
         for bytes in [
-            ColumnBytes::Paged { size: 6, file: Arc::new(file.try_clone().unwrap()) },
+            ColumnBytes::Paged(PagedFile::new(file.try_clone().unwrap(), 6)),
             ColumnBytes::Fetched { size: 6, ranges },
         ] {
             let mut reader = bytes.get_read(2).unwrap();
