@@ -120,6 +120,11 @@ impl<K: Copy + Eq + Hash, S: Default> Groups<K, S> {
         self.keys.iter().copied().zip(self.states.iter())
     }
 
+    /// The groups by their index, whose states leave memory on the way.
+    pub fn into_groups(self) -> impl Iterator<Item = (K, S)> {
+        self.keys.into_iter().zip(self.states.into_elements())
+    }
+
     /// Bytes that `more` groups may take at once: a table that doubles holds the old one until it
     /// is done.
     pub fn growth_bytes(&self, more: usize) -> usize {

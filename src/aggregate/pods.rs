@@ -55,6 +55,13 @@ impl Default for PodState {
     }
 }
 
+impl PodState {
+    /// Sum `measure` of the state, which is that of group `index`; `None` if no value was present.
+    pub fn total(&self, index: usize, measure: usize, outliers: &Outliers) -> Option<Total> {
+        self.sums.total(index, measure, POD_SCALES[measure], outliers)
+    }
+}
+
 impl Lines for PodState {
     #[inline]
     fn lines(&self) -> u64 {
@@ -220,12 +227,6 @@ impl Pods {
         ours.node_bytes = greater(ours.node_bytes, theirs.node_bytes);
         ours.resource_id = greater_text(ours.resource_id, theirs.resource_id, texts);
         group
-    }
-
-    /// Sum `measure` of group `index`; `None` if no value was present.
-    pub fn total(&self, index: usize, measure: usize) -> Option<Total> {
-        let state = self.groups.state(index);
-        state.sums.total(index, measure, POD_SCALES[measure], &self.outliers)
     }
 
     /// Bytes that `rows` more rows may take at once, whose texts are the first of `texts`.

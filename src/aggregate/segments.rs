@@ -52,6 +52,11 @@ impl<T> Segments<T> {
         self.segments.iter().flatten()
     }
 
+    /// The elements, whose memory goes segment by segment.
+    pub fn into_elements(self) -> impl Iterator<Item = T> {
+        self.segments.into_iter().flatten()
+    }
+
     /// Bytes that `more` elements may take at once.
     pub fn growth_bytes(&self, more: usize) -> usize {
         let left = self.segments.last().map_or(0, |last| SEGMENT - last.len());
@@ -96,6 +101,7 @@ mod tests {
         assert_eq!(segments.get(3 * SEGMENT + 7), None);
         assert_eq!(segments.get(usize::MAX), None);
         assert!(segments.heap_bytes() >= 4 * SEGMENT * size_of::<usize>());
+        assert!(segments.into_elements().eq(1..3 * SEGMENT + 8));
     }
 
     #[test]

@@ -136,8 +136,7 @@ pub fn finish(
     let places = std::mem::take(&mut state.places);
     let storage = std::mem::take(&mut state.storage);
     let mut day = Day::new(state, tenant);
-    let groups = pods::group(&pods, &mut day, tenant, &mut counts);
-    drop(pods);
+    let groups = pods::group(pods, &mut day, tenant, &mut counts);
     let mut uses = NodeUses::default();
     uses.add(&groups, &day.texts, &tenant.roles);
     let mut rows = pods::rows(&groups, &mut day, tenant);
@@ -165,8 +164,7 @@ pub fn finish_pods<'t>(
     let pods = std::mem::take(&mut state.pods);
     let mut day = Day::new(state, tenant);
     day.cluster_capacity = cluster.clone();
-    let groups = pods::group(&pods, &mut day, tenant, counts);
-    drop(pods);
+    let groups = pods::group(pods, &mut day, tenant, counts);
     uses.add(&groups, &day.texts, &tenant.roles);
     let mut rows = pods::rows(&groups, &mut day, tenant);
     drop(groups);

@@ -40,17 +40,19 @@ impl PodGroup {
     }
 }
 
-/// Groups by (namespace, node, merged labels), multiplied as the fan-out rule says.
+/// Groups by (namespace, node, merged labels), multiplied as the fan-out rule says. What the pod
+/// groups held goes as the finished ones come.
 pub fn group(
-    pods: &Pods,
+    pods: Pods,
     day: &mut Day,
     tenant: &Tenant,
     counts: &mut FanOutCounts,
 ) -> Groups<PodKey, PodGroup> {
-    let mut finished: Groups<PodKey, PodGroup> = Groups::with_capacity(pods.groups.len());
+    let Pods { groups, outliers, .. } = pods;
+    let mut finished: Groups<PodKey, PodGroup> = Groups::with_capacity(groups.len());
     // Few pairs of objects lie under all the groups.
     let mut lower: FxHashMap<(SetId, SetId), SetId> = FxHashMap::default();
-    for (index, (key, state)) in pods.groups.iter().enumerate() {
+    for (index, (key, state)) in groups.into_groups().enumerate() {
         let times = day.category_times(key.namespace, tenant);
         let node_objects = day.node_labels.by(key.node);
         let namespace_objects = day.namespace_labels.by(key.namespace);
@@ -68,7 +70,7 @@ pub fn group(
                 let labels = day.sets.merge_all(&[under, key.labels]);
                 let group = finished.entry(PodKey { labels, ..key });
                 for measure in 0..POD_SUMS {
-                    if let Some(total) = pods.total(index, measure) {
+                    if let Some(total) = state.total(index, measure, &outliers) {
                         group.totals.add_times(measure, &total, times);
                     }
                 }
