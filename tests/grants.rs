@@ -4,7 +4,6 @@
 
 mod common;
 
-use common::line_items::pod;
 use common::postgres::{Database, Partitions, client_of, database};
 use common::program::{Done, Run, Scene};
 use common::tree::Table;
@@ -12,23 +11,16 @@ use ocp_rollup::settings::{Postgres, Secret};
 
 const TABLE: &str = "reporting_ocpusagelineitem_daily_summary";
 
-/// The SQL blocks below the heading on roles and grants.
-fn documented(block: usize) -> String {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md");
-    let text = std::fs::read_to_string(path).unwrap();
-    let (_, section) = text.split_once("## Roles and grants in PostgreSQL").unwrap();
-    let section = section.split("\n## ").next().unwrap();
-    let mut blocks =
-        section.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    blocks.nth(block).unwrap().to_owned()
-}
+const GRANTS: &str = "Roles and grants in PostgreSQL";
 
-/// The block of SQL below another heading.
-fn documented_ledger() -> String {
+/// A block of SQL below a heading of the documentation.
+fn documented(heading: &str, block: usize) -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md");
     let text = std::fs::read_to_string(path).unwrap();
-    let (_, section) = text.split_once("## The ledger").unwrap();
-    section.split("```sql\n").nth(1).unwrap().split("```").next().unwrap().to_owned()
+    let (_, section) = text.split_once(&format!("## {heading}\n")).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let block = section.split("```sql\n").nth(block + 1).unwrap();
+    block.split("```").next().unwrap().to_owned()
 }
 
 /// A tenant whose database nobody may use but its owner, and a user to whom things are granted.
@@ -42,8 +34,7 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let scene = Scene::new();
-        let usage = |day: u32| pod().at(&format!("2025-10-{day:02} 00:00"));
-        scene.tree.add(&Table::pods([usage(1), usage(2)]));
+        scene.tree.add(&Table::pods_of_days(1..=2));
         let database = database();
         let owner = database.tenant("org1234567", Partitions::Registry);
         let name = format!("rollup_{}", owner.database);
@@ -110,7 +101,7 @@ const ROWS: i64 = 4;
 #[test]
 fn the_documented_grants_do_for_every_way_of_running() {
     let stage = Stage::new();
-    stage.documented(&documented(0));
+    stage.documented(&documented(GRANTS, 0));
     let run = stage.run();
     run.done().succeeds();
     assert_eq!((stage.rows(), stage.ledger_rows()), (ROWS, 2));
@@ -131,11 +122,11 @@ fn the_documented_grants_do_for_every_way_of_running() {
 #[test]
 fn a_ledger_that_the_owner_made_as_documented_does_without_create() {
     let stage = Stage::new();
-    stage.documented(&documented(0).replace("USAGE, CREATE", "USAGE"));
+    stage.documented(&documented(GRANTS, 0).replace("USAGE, CREATE", "USAGE"));
     let run = stage.run();
     run.done().fails(4, &["ocp_rollup_ledger", "grant CREATE on the schema", "--ledger off"]);
     run.clone().with("ledger", "off").done().succeeds();
-    stage.documented(&documented_ledger());
+    stage.documented(&documented("The ledger", 0));
     run.done().succeeds();
     assert_eq!((stage.rows(), stage.ledger_rows()), (ROWS, 2));
 }
@@ -143,7 +134,7 @@ fn a_ledger_that_the_owner_made_as_documented_does_without_create() {
 #[test]
 fn each_grant_that_is_missing_is_named() {
     let stage = Stage::new();
-    stage.documented(&documented(0));
+    stage.documented(&documented(GRANTS, 0));
     let run = stage.run();
     run.done().succeeds();
     let user = &stage.user.user;
@@ -183,11 +174,11 @@ fn who_works_as_the_owner_makes_months_and_loads_them_in_bulk() {
          LOOP EXECUTE format('ALTER TABLE %s OWNER TO {owner}', t); END LOOP; END $$",
         database = stage.owner.database,
     ));
-    stage.documented(&documented(0));
+    stage.documented(&documented(GRANTS, 0));
     let run = stage.run();
     run.done().fails(4, &[&format!("{TABLE}_2025_10"), "privilege"]);
     assert_eq!(stage.rows(), 0);
-    stage.documented(&documented(1));
+    stage.documented(&documented(GRANTS, 1));
     run.done().succeeds();
     assert_eq!(stage.rows(), ROWS);
     let bulk = run.with("bulk", "on").done();

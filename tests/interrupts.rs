@@ -72,8 +72,7 @@ fn waits(client: &mut Client) -> bool {
 #[test]
 fn while_a_day_waits_for_another_writer() {
     let scene = Scene::new();
-    let day = |day: u32| pod().at(&format!("2025-10-{day:02} 00:00"));
-    scene.tree.add(&Table::pods((1..=3).map(day)));
+    scene.tree.add(&Table::pods_of_days(1..=3));
     let tenant = database().tenant("org1234567", Partitions::Plain);
     let run = scene.run_into(&tenant).with("to", "2025-10-03");
     run.done().succeeds();

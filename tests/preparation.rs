@@ -5,7 +5,6 @@
 mod common;
 
 use common::cut_proxy::CutProxy;
-use common::line_items::pod;
 use common::postgres::{Database, Partitions, client_of, database};
 use common::program::{Run, Scene};
 use common::tree::Table;
@@ -23,8 +22,7 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let scene = Scene::new();
-        let usage = |day: u32| pod().at(&format!("2025-10-{day:02} 00:00"));
-        scene.tree.add(&Table::pods([usage(1), usage(2)]));
+        scene.tree.add(&Table::pods_of_days(1..=2));
         let database = database();
         let tenant = database.tenant("org1234567", Partitions::Plain);
         let mut client = client_of(&tenant);

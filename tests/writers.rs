@@ -4,7 +4,6 @@
 
 mod common;
 
-use common::line_items::pod;
 use common::postgres::{Database, Partitions, client_of, database};
 use common::program::{Run, Running, Scene};
 use common::rows::SOURCE;
@@ -31,9 +30,8 @@ impl Stage {
         let tenant = database.tenant("org1234567", Partitions::Registry);
         let client = client_of(&tenant);
         let scene = Scene::new();
-        let rows = || (1..=3).map(|day| pod().at(&format!("2025-10-{day:02} 00:00")));
-        scene.tree.add(&Table::pods(rows()));
-        scene.tree.add_to(OTHER, MONTH, &Table::pods(rows()));
+        scene.tree.add(&Table::pods_of_days(1..=3));
+        scene.tree.add_to(OTHER, MONTH, &Table::pods_of_days(1..=3));
         Stage { scene, _database: database, tenant, client }
     }
 

@@ -7,6 +7,7 @@
 //! ```
 
 use std::cell::Cell;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use parquet::basic::Compression;
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use uuid::Uuid;
 
-use super::line_items::{Row, Value};
+use super::line_items::{Row, Value, pod};
 use super::rows::SOURCE;
 
 /// The account part of the paths.
@@ -56,6 +57,11 @@ pub struct Table {
 }
 
 impl Table {
+    /// One pod in the first hour of each of these days of [`MONTH`].
+    pub fn pods_of_days(days: RangeInclusive<u32>) -> Self {
+        Table::pods(days.map(|day| pod().at(&format!("{MONTH}-{day:02} 00:00"))))
+    }
+
     pub fn pods(rows: impl IntoIterator<Item = Row>) -> Self {
         let texts = ["namespace", "node", "pod", "resource_id", "pod_labels"];
         let numbers = [
