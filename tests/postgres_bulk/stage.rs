@@ -126,7 +126,8 @@ SELECT jsonb_pretty(jsonb_build_object(
               pg_get_expr(relpartbound, oid))
             FROM pg_class WHERE oid = p.oid),
   'columns', (SELECT jsonb_agg(jsonb_build_array(attname, atttypid::regtype, atttypmod, attnotnull,
-                attstattarget, attstorage, attacl::text, pg_get_expr(adbin, adrelid),
+                attstattarget, attstorage, array_to_string(attoptions, ' ') ~ 'n_distinct=170',
+                attacl::text, pg_get_expr(adbin, adrelid),
                 col_description(p.oid, attnum)) ORDER BY attname)
               FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
               WHERE attrelid = p.oid AND attnum > 0),

@@ -1,6 +1,8 @@
 //! The partition of a month: which it is, whether a new table can take its place, and all that the
 //! two must have in common.
 
+use std::collections::BTreeMap;
+
 use postgres::{GenericClient, Row};
 
 use super::Failure;
@@ -104,12 +106,22 @@ impl Partition {
     }
 }
 
-/// Everything about a table but its rows, as text.
+/// Everything about a table but its rows: by part, and for parts of many by name, a JSON text.
+pub(super) type Description = BTreeMap<(String, String), String>;
+
 pub(super) fn description(
     client: &mut impl GenericClient,
     oid: u32,
-) -> Result<String, postgres::Error> {
-    client.query_one(DESCRIBE, &[&oid]).and_then(|row| row.try_get(0))
+) -> Result<Description, postgres::Error> {
+    let rows = client.query(DESCRIBE, &[&oid])?;
+    rows.iter().map(|row| Ok(((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?))).collect()
+}
+
+/// The first that one table has in another way than the other, or has alone.
+pub(super) fn difference(before: &Description, after: &Description) -> Option<String> {
+    let names = before.keys().chain(after.keys());
+    let name = names.filter(|&name| before.get(name) != after.get(name)).min();
+    name.map(|(part, name)| format!("{part} {name}").trim_end().to_owned())
 }
 
 /// The oid of the table that `load` filled.
@@ -172,9 +184,11 @@ JOIN pg_class c ON c.oid = i.inhrelid
 JOIN pg_class p ON p.oid = i.inhparent
 WHERE i.inhparent = $1 AND pg_get_expr(c.relpartbound, c.oid) = $2";
 
-/// Everything about the table $1 but its rows and numbers of its own.
+/// Everything about the table $1 but its rows and numbers of its own: part, name within it, value.
+/// Options of columns that begin with `pg_` are a server's own notes, and new in each table.
 const DESCRIBE: &str = "\
-SELECT jsonb_build_object(
+SELECT part, coalesce(name, ''), coalesce(of_name, of_part)::text
+FROM (SELECT jsonb_build_object(
   'name', c.relname,
   'schema', c.relnamespace::regnamespace,
   'bounds', pg_get_expr(c.relpartbound, c.oid),
@@ -190,7 +204,9 @@ SELECT jsonb_build_object(
                  FROM aclexplode(coalesce(c.relacl, acldefault('r', c.relowner)))),
   'columns', (SELECT jsonb_object_agg(a.attname, jsonb_build_array(
                 a.atttypid::regtype, a.atttypmod, a.attcollation, a.attnotnull, a.attidentity,
-                a.attgenerated, a.attstorage, a.attcompression, a.attstattarget, a.attoptions,
+                a.attgenerated, a.attstorage, a.attcompression, a.attstattarget,
+                (SELECT jsonb_agg(o ORDER BY o) FROM unnest(a.attoptions) o
+                 WHERE NOT starts_with(o, 'pg_')),
                 a.attacl, pg_get_expr(d.adbin, d.adrelid), col_description(c.oid, a.attnum)))
               FROM pg_attribute a
               LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -205,4 +221,8 @@ SELECT jsonb_build_object(
               WHERE i.indrelid = c.oid),
   'triggers', (SELECT jsonb_object_agg(tgname, tgenabled) FROM pg_trigger
                WHERE tgrelid = c.oid AND NOT tgisinternal)
-)::text FROM pg_class c WHERE c.oid = $1";
+) AS parts FROM pg_class c WHERE c.oid = $1) described,
+jsonb_each(parts) AS p (part, of_part)
+LEFT JOIN LATERAL jsonb_each(
+  CASE jsonb_typeof(of_part) WHEN 'object' THEN of_part ELSE '{}' END
+) AS n (name, of_name) ON true";

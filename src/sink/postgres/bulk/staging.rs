@@ -144,8 +144,9 @@ fn likeness(
          FROM columns WHERE attstattarget >= 0 \
          UNION ALL \
          SELECT 6, format('ALTER TABLE %s ALTER COLUMN %I SET (%s)', $2::text, attname, \
-                          array_to_string(attoptions, ', ')) \
-         FROM columns WHERE attoptions IS NOT NULL \
+                          string_agg(option, ', ')) \
+         FROM columns, unnest(attoptions) option \
+         WHERE NOT starts_with(option, 'pg_') GROUP BY attname \
          ORDER BY rank",
         &[&partition.oid, &table],
     )?;

@@ -8,7 +8,7 @@ use postgres::{Client, Transaction};
 
 use super::indexes::Later;
 use super::load::{Load, LoadedDay};
-use super::partition::{Partition, description, oid_of};
+use super::partition::{Partition, description, difference, oid_of};
 use super::staging::BOUNDS;
 use super::{Bulk, Failure, transaction};
 use crate::database::{DatabaseError, quote_identifier};
@@ -222,9 +222,8 @@ fn put_in_place(
     statements.push(format!("ALTER TABLE {new} DROP CONSTRAINT {BOUNDS}"));
     transaction.batch_execute(&statements.join("; "))?;
     let after = description(transaction, new_oid)?;
-    if before != after {
-        tracing::debug!(before, after, "the new table is not what the partition was");
-        let reason = format!("the new table would differ from {}", old.name);
+    if let Some(what) = difference(&before, &after) {
+        let reason = format!("the new table would differ from {} in its {what}", old.name);
         return Ok(Err(Failure::NotPossible(reason)));
     }
     Ok(Ok(()))
