@@ -172,3 +172,35 @@ fn a_month_without_pod_files_is_replaced_if_asked() {
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0]["persistentvolumeclaim"], "data");
 }
+
+#[test]
+fn claims_of_several_volumes_are_warned_of() {
+    let scene = Scene::new();
+    scene.tree.add(&Table::pods([pod()]));
+    scene.tree.add(&Table::storage([storage(), storage().with("persistentvolume", "pv-2")]));
+    let said =
+        "2 rows count more than once, as in upstream, because their claim has several volumes";
+    for run in [scene.run(), scene.run().with("force-spill", 1)] {
+        let done = run.done();
+        done.succeeds();
+        done.warns(&[said]);
+        let done = run.with("fan-out", "collapse").done();
+        done.succeeds();
+        assert!(!done.stderr.contains("more than once"), "{done:?}");
+    }
+}
+
+#[test]
+fn nodes_without_capacity_are_warned_of() {
+    let scene = Scene::new();
+    let without = |row: Row| row.with("node_capacity_cpu_core_seconds", Value::Null);
+    let known = pod().with("node", "node-2");
+    // One row that shows it is enough.
+    let rows = [without(pod()), without(pod()), without(known.clone()), known];
+    scene.tree.add(&Table::pods(rows));
+    for run in [scene.run(), scene.run().with("force-spill", 1)] {
+        let done = run.done();
+        done.succeeds();
+        done.warns(&["2 pod rows are of nodes that show no capacity on their day"]);
+    }
+}

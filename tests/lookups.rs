@@ -15,7 +15,7 @@ use uuid::Uuid;
 const KEYS: &str =
     "key,enabled,provider_type\napp,true,OCP\nenv,t,OCP\nold,false,OCP\naws,true,AWS\n";
 const CATEGORIES: &str = "id,namespace,system_default,cost_category_id\n1,openshift-%,true,7\n";
-const NODES: &str = "node,resource_id,node_role\nn1,i-1,worker\nn2,\\N,\n";
+const NODES: &str = "node,resource_id,node_role\nn1,i-1,worker\nn2,\\N,\\N\nn3,,\n";
 
 fn directory(keys: &str, categories: &str, nodes: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -37,7 +37,11 @@ fn expected() -> Lookups {
             pattern: "openshift-%".to_owned(),
             cost_category_id: 7,
         }],
-        nodes: vec![node("n1", Some("i-1"), Some("worker")), node("n2", None, None)],
+        nodes: vec![
+            node("n1", Some("i-1"), Some("worker")),
+            node("n2", None, None),
+            node("n3", Some(""), Some("")),
+        ],
     }
 }
 
@@ -90,7 +94,7 @@ fn tables_give_the_same_as_csv() {
              INSERT INTO reporting_ocp_cost_category_namespace (namespace, system_default, cost_category_id)
                VALUES ('openshift-%', true, 7);
              INSERT INTO reporting_ocp_nodes (node, resource_id, node_role) VALUES
-               ('n2', NULL, NULL), ('n1', 'i-1', 'worker');
+               ('n2', NULL, NULL), ('n3', '', ''), ('n1', 'i-1', 'worker');
              RESET search_path",
         )
         .unwrap();

@@ -131,6 +131,11 @@ impl Capacity {
 }
 
 impl CapacityTotals {
+    /// Whether no row shows any.
+    pub fn is_none(&self) -> bool {
+        self.core_seconds.is_none() && self.byte_seconds.is_none()
+    }
+
     /// Adds the capacity of other nodes.
     pub fn merge(&mut self, other: &CapacityTotals) {
         for (sum, other) in [

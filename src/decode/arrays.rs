@@ -33,6 +33,7 @@ pub struct ArrayColumn {
     place: Place,
     array: ArrayRef,
     at: usize,
+    decoded: u64,
 }
 
 /// One column chunk, in the form that the Arrow reader asks for.
@@ -127,9 +128,15 @@ impl ArrayColumn {
                 place,
                 array: Arc::new(Int64Array::from(Vec::<i64>::new())),
                 at: 0,
+                decoded: 0,
             }),
             Err(source) => Err(failed(&failing, &place, source)),
         }
+    }
+
+    /// Bytes of all arrays so far, and of the one at hand.
+    pub fn decoded(&self) -> (u64, u64) {
+        (self.decoded, self.array.get_array_memory_size() as u64)
     }
 
     pub fn available(&mut self) -> Result<usize, InputError> {
@@ -142,6 +149,7 @@ impl ArrayColumn {
                 Ok(Some(batch)) => {
                     self.array = batch.column(0).clone();
                     self.at = 0;
+                    self.decoded += self.array.get_array_memory_size() as u64;
                 }
                 Ok(None) => {
                     return Err(self.place.value("the column ends before the row group does"));

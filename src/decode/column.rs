@@ -46,6 +46,15 @@ impl Column {
         }
     }
 
+    /// Bytes of the pages or arrays that were decoded so far, and those that are held of them.
+    pub fn decoded(&self) -> (u64, u64) {
+        match self {
+            Column::Pages(column, _) => column.decoded(),
+            Column::Arrays(column) => column.decoded(),
+            Column::Missing => (0, 0),
+        }
+    }
+
     /// Memory for the pages of the same column of another row group.
     pub fn into_spare(self) -> BytesMut {
         match self {

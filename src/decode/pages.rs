@@ -50,6 +50,10 @@ pub struct PageColumn {
     levels: Levels,
     values: Values,
     codes: Vec<u32>,
+    /// Bytes of all pages so far, of the dictionary, and of the page at hand.
+    decoded: u64,
+    dictionary: u64,
+    page: u64,
 }
 
 enum Values {
@@ -86,7 +90,15 @@ impl PageColumn {
             levels: Levels::required(),
             values: Values::Plain { bytes: Bytes::new(), at: 0 },
             codes: Vec::new(),
+            decoded: 0,
+            dictionary: 0,
+            page: 0,
         })
+    }
+
+    /// Bytes of all pages so far, and of those that are held.
+    pub fn decoded(&self) -> (u64, u64) {
+        (self.decoded, self.dictionary + self.page)
     }
 
     /// The memory of its last page, for the pages of another column chunk.
@@ -140,6 +152,8 @@ impl PageColumn {
         match page {
             Page::DictionaryPage { buf, num_values, .. } => {
                 let buf = self.unpacked(buf)?;
+                self.dictionary = buf.len() as u64;
+                self.decoded += self.dictionary;
                 self.open_dictionary(buf, num_values as usize)
             }
             Page::DataPage { buf, num_values, encoding, def_level_encoding, .. } => {
@@ -204,6 +218,7 @@ impl PageColumn {
         rows: usize,
         encoding: Encoding,
     ) -> Result<(), InputError> {
+        self.page = values.len() as u64;
         self.values = match encoding {
             Encoding::PLAIN => Values::Plain { bytes: values, at: 0 },
             Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => {
@@ -221,6 +236,7 @@ impl PageColumn {
         };
         self.levels = levels;
         self.rows_left = rows;
+        self.decoded += self.page;
         Ok(())
     }
 

@@ -17,6 +17,7 @@ use super::times::{DAY_MICROS, NO_TIME, TimeUnit, day_text, split_day};
 use crate::aggregate::partial::Partial;
 use crate::aggregate::rows::{LabelRows, PodRows, StorageRows};
 use crate::labels::sets::SetId;
+use crate::memory::decoding::Decoded;
 use crate::read::bytes::ColumnBytes;
 use crate::store::Object;
 use crate::summary::finish::Tenant;
@@ -127,6 +128,15 @@ pub struct Buffers {
     labels: LabelRows,
     /// By column: memory for its pages.
     pages: Vec<BytesMut>,
+    /// What was decoded with them.
+    decoded: Decoded,
+}
+
+impl Buffers {
+    /// What was decoded since this was asked for last.
+    pub fn take_decoded(&mut self) -> Decoded {
+        std::mem::take(&mut self.decoded)
+    }
 }
 
 /// Decodes a segment and adds its rows to the states of their days.
@@ -142,6 +152,7 @@ pub fn add_rows<D: Days>(
     let (first, last) = segment.file.days;
     let counted = |day| (first..=last).contains(&day);
     let mut left = segment.rows.len();
+    let mut most_held = 0;
     while left > 0 {
         let batch = reader.columns[0].available()?.min(BATCH).min(left);
         buffers.times.clear();
@@ -185,7 +196,10 @@ pub fn add_rows<D: Days>(
                 rest -= step;
             }
         }
+        most_held = most_held.max(reader.decoded().1);
     }
+    let (rows, bytes) = (counts.rows, reader.decoded().0);
+    buffers.decoded.add(Decoded { rows, bytes, most_held });
     for (column, spare) in reader.columns.into_iter().zip(&mut buffers.pages) {
         *spare = column.into_spare();
     }
@@ -285,6 +299,12 @@ impl<'t> Reader<'t> {
             has_pod_names: names.clone().any(|f| f.wanted.name == "pod"),
             tenant,
         })
+    }
+
+    /// Bytes of its columns that were decoded so far, and that are held.
+    fn decoded(&self) -> (u64, u64) {
+        let columns = self.columns.iter().map(Column::decoded);
+        columns.fold((0, 0), |(all, held), (of_all, of_held)| (all + of_all, held + of_held))
     }
 
     /// Decodes `times.len()` rows of one day and adds them to its state.

@@ -10,7 +10,7 @@ use super::{CategoryPattern, Lookups, LookupsError, NodeRole};
 const PROVIDER_TYPE: &str = "OCP";
 
 /// Reads `enabled_tag_keys.csv`, `cost_category_namespace.csv` and `nodes.csv` in `dir`. Columns
-/// are found by the names on the first line, others are ignored; `\N` or an empty field is null.
+/// are found by the names on the first line, others are ignored; `\N` is null.
 ///
 /// # Errors
 /// A missing file or column, a file that is not CSV, a bad value: each names file, line, column.
@@ -121,10 +121,8 @@ impl<'a, const N: usize> Row<'a, N> {
     }
 
     fn nullable(&self, field: usize) -> Option<&'a str> {
-        match self.raw(field) {
-            "" | r"\N" => None,
-            text => Some(text),
-        }
+        // As PostgreSQL's text format says it: an empty field is an empty text.
+        Some(self.raw(field)).filter(|&text| text != r"\N")
     }
 
     fn text(&self, field: usize) -> Result<&'a str, LookupsError> {

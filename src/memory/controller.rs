@@ -2,10 +2,13 @@
 
 /// Under pressure chunks shrink first, then fewer wait, then states are spilled; the way back is
 /// the same, slower.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Controller {
-    /// Rows of a chunk while all the memory is there.
+    /// Rows of a chunk while all the memory is there, and the most that they may become.
     planned_rows: usize,
+    first_rows: usize,
+    /// The part of the memory that others leave.
+    left: f64,
     most_rows: usize,
     rows: usize,
     most_waiting: usize,
@@ -39,6 +42,8 @@ impl Controller {
         let (most_rows, most_waiting) = (most_rows.max(1), most_waiting.max(1));
         Controller {
             planned_rows: most_rows,
+            first_rows: most_rows,
+            left: 1.0,
             most_rows,
             rows: most_rows,
             most_waiting,
@@ -71,8 +76,24 @@ impl Controller {
     /// Takes in that `left` bytes of `all` that were planned with are left by others: chunks are at
     /// most as much smaller. True if that changed anything.
     pub fn fit(&mut self, left: u64, all: u64) -> bool {
-        let share = left.min(all) as f64 / all.max(1) as f64;
-        let rows = (self.planned_rows as f64 * share) as usize;
+        self.left = left.min(all) as f64 / all.max(1) as f64;
+        self.settle()
+    }
+
+    /// Takes in that a chunk had better not have more than `rows` rows: values turned out to be so
+    /// large. True if that changed anything.
+    pub fn learn(&mut self, rows: usize) -> bool {
+        let rows = rows.clamp(LEAST_ROWS.min(self.first_rows), self.first_rows);
+        // Little changes are not worth any.
+        if rows.abs_diff(self.planned_rows) <= self.planned_rows / 8 && rows != self.first_rows {
+            return false;
+        }
+        self.planned_rows = rows;
+        self.settle()
+    }
+
+    fn settle(&mut self) -> bool {
+        let rows = (self.planned_rows as f64 * self.left) as usize;
         self.most_rows = rows.max(LEAST_ROWS.min(self.planned_rows));
         if self.rows <= self.most_rows {
             return false;
@@ -169,17 +190,35 @@ mod tests {
         assert_eq!(c.rows(), 100_000);
     }
 
+    #[test]
+    fn chunks_are_as_small_as_values_are_large() {
+        let mut c = Controller::new(100_000, 4);
+        assert!(!c.learn(100_000) && !c.learn(95_000) && c.learn(40_000) && !c.learn(38_000));
+        assert_eq!((c.rows(), c.changes().shrunk), (40_000, 1));
+        assert!(c.fit(50, 100));
+        assert_eq!(c.rows(), 20_000);
+        assert!(!c.learn(1_000_000) && !c.fit(100, 100));
+        for _ in 0..1000 {
+            c.observe(10, 100);
+        }
+        assert_eq!(c.rows(), 100_000);
+        assert!(c.learn(1));
+        assert_eq!(c.rows(), LEAST_ROWS);
+    }
+
     proptest! {
         #[test]
-        fn stays_in_bounds_and_recovers(samples in prop::collection::vec(0u64..130, 0..200),
+        fn stays_in_bounds_and_recovers(samples in prop::collection::vec((0u64..130, 1usize..1_000_000), 0..200),
                                         rows in 1usize..1_000_000, waiting in 0usize..20) {
             let mut c = Controller::new(rows, waiting);
-            for used in samples {
+            for (used, learned) in samples {
+                c.learn(learned);
                 c.observe(used, 100);
                 prop_assert!(c.rows() >= 1 && c.rows() <= rows);
                 prop_assert!(c.rows() >= LEAST_ROWS.min(rows));
                 prop_assert!(c.waiting() >= 1 && c.waiting() <= waiting.max(1));
             }
+            c.learn(usize::MAX);
             for _ in 0..1000 {
                 c.observe(10, 100);
             }

@@ -2,6 +2,7 @@
 
 pub mod allocator;
 pub mod controller;
+pub mod decoding;
 pub mod heap;
 pub mod limit;
 pub mod permits;

@@ -100,10 +100,12 @@ impl Shares {
         }
     }
 
-    /// The heap that is left when `bytes` of the limit are taken by others: at least a quarter of
-    /// it, since with less nothing would go on.
-    pub fn heap_without(&self, bytes: u64) -> u64 {
-        self.heap.saturating_sub(bytes / 10 * 7).max(self.heap / 4)
+    /// The heap that is left when `bytes` of the limit are taken by others, and when a task `held` so
+    /// much to decode: at least a quarter of it, since with less nothing would go on.
+    pub fn heap_without(&self, bytes: u64, held: u64) -> u64 {
+        let more =
+            held.saturating_sub(self.demand.decode_bytes).saturating_mul(self.threads as u64);
+        self.heap.saturating_sub(bytes / 10 * 7).saturating_sub(more).max(self.heap / 4)
     }
 }
 
@@ -208,6 +210,15 @@ mod tests {
             let limit = shares(mib * MIB).limit_for_heap(heap * MIB);
             assert!(shares(limit).heap >= heap * MIB, "{mib} {heap}");
         }
+    }
+
+    #[test]
+    fn what_decoding_takes_beyond_its_share_is_taken_from_the_heap() {
+        let shares = budget(300).shares(demand(2, 5 * MIB, MIB)).unwrap();
+        assert_eq!(shares.heap_without(0, 5 * MIB), shares.heap);
+        assert_eq!(shares.heap_without(0, 12 * MIB), shares.heap - 14 * MIB);
+        assert_eq!(shares.heap_without(10 * MIB, 12 * MIB), shares.heap - 21 * MIB);
+        assert_eq!(shares.heap_without(0, u64::MAX / 2), shares.heap / 4);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::memory::shares::Shares;
 use crate::sink::{Encode, Encoded, SinkError};
 use crate::spill::rows::RunsOfDay;
 use crate::spill::spiller::Spiller;
-use crate::summary::finish::{FanOutCounts, Tenant, finish};
+use crate::summary::finish::{Oddities, Tenant, finish};
 use crate::summary::row::{DayMeta, RowBatch};
 
 use super::day_error::DayError;
@@ -79,7 +79,7 @@ pub struct Finisher<'a> {
 /// Figures of a finished day.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DayCounts {
-    pub fan_out: FanOutCounts,
+    pub oddities: Oddities,
     pub rows_without_node: u64,
     /// Pod and storage groups before the labels of nodes and namespaces were laid under them.
     pub groups: u64,
@@ -152,15 +152,15 @@ impl Finisher<'_> {
             groups: (state.pods.groups.len() + state.storage.groups.len()) as u64,
             ..DayCounts::default()
         };
-        let (rows, fan_out) = finish(state, meta, self.tenant);
-        counts.fan_out = fan_out;
+        let (rows, oddities) = finish(state, meta, self.tenant);
+        counts.oddities = oddities;
         (rows, counts)
     }
 }
 
 impl DayCounts {
     pub fn add(&mut self, other: DayCounts) {
-        self.fan_out.add(other.fan_out);
+        self.oddities.add(other.oddities);
         self.rows_without_node += other.rows_without_node;
         self.groups += other.groups;
     }

@@ -39,7 +39,7 @@ use crate::read::reader::FetchedChunk;
 use crate::sink::{Encode, Sink};
 use crate::spill::spiller::Spiller;
 use crate::store::Store;
-use crate::summary::finish::{FanOutCounts, Tenant};
+use crate::summary::finish::{Oddities, Tenant};
 use crate::telemetry::{Figure, Telemetry};
 
 use activity::Activity;
@@ -86,7 +86,7 @@ pub struct Job<'a> {
 pub struct Outcome {
     pub counts: Counts,
     pub rows_without_node: u64,
-    pub fan_out: FanOutCounts,
+    pub oddities: Oddities,
     /// Pod and storage groups before labels of nodes and namespaces were laid under them.
     pub groups: u64,
     pub written: Written,
@@ -410,6 +410,10 @@ impl<'a> Shared<'a> {
             counts.add(row_group::add_rows(segment, tenant, reading, &mut days, &mut buffers)?);
         }
         states.give_back().map_err(AddError::State)?;
+        let decoded = buffers.take_decoded();
+        if self.job.adaptive {
+            self.pressure.learn(decoded);
+        }
         self.buffers().push(buffers);
         Ok(counts)
     }
@@ -439,12 +443,12 @@ impl<'a> Shared<'a> {
             Ok((day, counts)) => {
                 let telemetry = self.job.telemetry;
                 telemetry.add_time(Figure::FinishTime, started.elapsed());
-                telemetry.add_finished_day(counts.fan_out, counts.rows_without_node);
+                telemetry.add_finished_day(counts.oddities, counts.rows_without_node);
                 telemetry.set(Figure::SpilledBytes, self.job.spiller.written().0);
                 self.outcome(|outcome| {
                     outcome.rows_without_node += counts.rows_without_node;
                     outcome.groups += counts.groups;
-                    outcome.fan_out.add(counts.fan_out);
+                    outcome.oddities.add(counts.oddities);
                     outcome.finish_time += started.elapsed();
                 });
                 // The writer is gone only after a failure, which it has reported.

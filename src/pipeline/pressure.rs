@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use super::Job;
 use crate::memory::controller::{Changes, Controller};
+use crate::memory::decoding::{Decoded, Decoding};
 use crate::memory::heap::Heap;
 use crate::memory::permits::Permits;
 use crate::memory::shares::{Budget, Shares};
 use crate::memory::watch::Watch;
+use crate::plan::chunks;
 
 /// Soon enough for a process that fills memory page by page, and no noticeable work.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -36,6 +38,7 @@ pub struct Pressure<'a> {
     budget: &'a Budget,
     shares: Shares,
     controller: Mutex<Controller>,
+    decoding: Mutex<Decoding>,
     ended: Mutex<bool>,
     changed: Condvar,
 }
@@ -44,7 +47,8 @@ impl<'a> Pressure<'a> {
     /// Of a job whose days are read side by side by as many threads as it has.
     pub fn of(job: &Job<'a>) -> Self {
         let controller = Controller::new(job.chunk_rows, job.shares.threads + 1);
-        Pressure::new(job.watch, job.budget, job.shares, controller)
+        let promised = chunks::promised(&job.plan.groups);
+        Pressure::new(job.watch, job.budget, job.shares, controller, promised)
     }
 
     pub fn new(
@@ -52,13 +56,32 @@ impl<'a> Pressure<'a> {
         budget: &'a Budget,
         shares: Shares,
         controller: Controller,
+        promised: Decoding,
     ) -> Self {
         let (controller, ended) = (Mutex::new(controller), Mutex::new(false));
-        Pressure { watch, budget, shares, controller, ended, changed: Condvar::new() }
+        let decoding = Mutex::new(promised);
+        Pressure { watch, budget, shares, controller, decoding, ended, changed: Condvar::new() }
     }
 
     fn controller(&self) -> MutexGuard<'_, Controller> {
         self.controller.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn decoding(&self) -> MutexGuard<'_, Decoding> {
+        self.decoding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in what it took to decode a chunk: the next are as large as that allows.
+    pub fn learn(&self, decoded: Decoded) {
+        let mut decoding = self.decoding();
+        decoding.learn(decoded);
+        let (rows, bytes_per_row) = (decoding.rows(), decoding.bytes_per_row());
+        drop(decoding);
+        let mut controller = self.controller();
+        if controller.learn(rows) {
+            let rows = controller.rows();
+            tracing::debug!(bytes_per_row, rows, "chunks follow the size of values");
+        }
     }
 
     /// Rows of the next chunk, and how many chunks may wait.
@@ -93,7 +116,7 @@ impl<'a> Pressure<'a> {
         let taken = self.budget.limit.bytes - limit;
         // Two figures of the kernel that were not taken at once differ by a little.
         let taken = if taken < self.budget.limit.bytes / 16 { 0 } else { taken };
-        let left = self.shares.heap_without(taken);
+        let left = self.shares.heap_without(taken, self.decoding().most_held());
         heap.set_limit(left);
         let mut controller = self.controller();
         let fitted = controller.fit(left, self.shares.heap.min(PLENTY));

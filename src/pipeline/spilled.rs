@@ -228,8 +228,8 @@ impl<'a> SpilledDay<'a> {
         }
         let mut counts =
             DayCounts { groups: state.pods.groups.len() as u64, ..DayCounts::default() };
-        let (tenant, fan_out) = (self.finisher.tenant, &mut counts.fan_out);
-        let rows = finish_pods(state, self.meta, tenant, cluster, uses, is_last, fan_out);
+        let (tenant, oddities) = (self.finisher.tenant, &mut counts.oddities);
+        let rows = finish_pods(state, self.meta, tenant, cluster, uses, is_last, oddities);
         self.put(&rows, counts)
     }
 
@@ -295,7 +295,7 @@ impl<'a> SpilledDay<'a> {
         })?;
         let mut counts = DayCounts::default();
         let tenant = self.finisher.tenant;
-        let rows = finish_claims(state, &places, self.meta, tenant, &mut counts.fan_out);
+        let rows = finish_claims(state, &places, self.meta, tenant, &mut counts.oddities);
         self.put(&rows, counts)
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::PlannedGroup;
+use crate::memory::decoding::Decoding;
 
 /// Rows of one planned row group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,10 +132,17 @@ impl Lane {
 }
 
 /// How many rows a chunk holds when no one says: whole row groups as Koku writes them, but
-/// smaller where there are too few to keep `threads` busy.
+/// smaller where there are too few to keep `threads` busy, or where their values are large.
 pub fn usual_rows(groups: &[PlannedGroup], threads: usize) -> usize {
     const MOST: usize = 200_000;
     const LEAST: usize = 16_384;
     let rows: usize = groups.iter().map(|g| g.group.rows).sum();
-    (rows / (4 * threads.max(1))).clamp(LEAST, MOST)
+    let by_threads = (rows / (4 * threads.max(1))).clamp(LEAST, MOST);
+    by_threads.min(promised(groups).rows())
+}
+
+/// What the footers promise of decoding.
+pub fn promised(groups: &[PlannedGroup]) -> Decoding {
+    let sum = |of: fn(&PlannedGroup) -> u64| groups.iter().map(of).sum();
+    Decoding::promised(sum(|g| g.group.rows as u64), sum(|g| g.group.unpacked_bytes))
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parquet::basic::Encoding;
+use parquet::basic::{Encoding, PageType};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
-    ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
+    ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader,
+    RowGroupMetaData,
 };
 use parquet::file::statistics::Statistics;
 use serde::{Deserialize, Serialize};
@@ -40,7 +41,7 @@ pub fn read(
         return Err(InputError::ZeroBytes { object }.into());
     }
     let failed = |error| InputError::Footer { object: object.clone(), source: said_once(error) };
-    let mut reader = ParquetMetaDataReader::new();
+    let mut reader = metadata_reader();
     match contained(|| reader.try_parse_sized(&opened.tail, size)) {
         Ok(()) => {}
         Err(ParquetError::NeedMoreData(needed)) => {
@@ -66,11 +67,17 @@ pub fn read(
 pub fn parse(file: &InputFile, footer: &Bytes) -> Result<ParquetMetaData, PlanError> {
     let changed = |_| StoreError::Changed { path: file.object.clone() };
     let size = file.stored.size;
-    let mut reader = ParquetMetaDataReader::new();
+    let mut reader = metadata_reader();
     contained(|| reader.try_parse_sized(footer, size)).map_err(changed)?;
     let metadata = reader.finish().map_err(changed)?;
     check_offsets(&file.object, &metadata, size)?;
     Ok(metadata)
+}
+
+fn metadata_reader() -> ParquetMetaDataReader {
+    // How many pages there are is left out without this.
+    let options = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
+    ParquetMetaDataReader::new().with_metadata_options(Some(options))
 }
 
 /// How long a footer is that was parsed: its own length stands in the last bytes but four.
@@ -114,13 +121,16 @@ pub struct RowGroup {
     /// Columns that are read, and their compressed bytes.
     pub columns: u64,
     pub bytes: u64,
+    /// The same bytes before they were compressed.
+    pub unpacked_bytes: u64,
     /// Bytes that a task needs to decode it: a page and a dictionary of each column.
     pub decode_bytes: u64,
     /// Days since 1970-01-01 that its statistics promise; `None` without statistics.
     pub promised_days: Option<(i64, i64)>,
 }
 
-/// The most that a page takes: writers cut at 1 MiB of values.
+/// What a page takes where the footer does not say how many there are: most writers cut at 1 MiB of
+/// values.
 const PAGE: u64 = 1280 * 1024;
 
 impl RowGroup {
@@ -135,17 +145,22 @@ impl RowGroup {
             rows: group.num_rows() as usize,
             columns: leaves.len() as u64,
             bytes: chunks().map(|chunk| chunk.byte_range().1).sum(),
+            unpacked_bytes: chunks().map(unpacked_bytes).sum(),
             decode_bytes: chunks().map(decode_bytes).sum(),
             promised_days: promised_days(group, columns),
         }
     }
 }
 
-/// Bytes of a page and the dictionary of a column, uncompressed.
+fn unpacked_bytes(chunk: &ColumnChunkMetaData) -> u64 {
+    chunk.uncompressed_size().max(0) as u64
+}
+
+/// Bytes of a page and the dictionary of a column. A column chunk can be a single page.
 fn decode_bytes(chunk: &ColumnChunkMetaData) -> u64 {
     /// How much smaller a dictionary is that was compressed.
     const COMPRESSED: u64 = 4;
-    let size = chunk.uncompressed_size().max(0) as u64;
+    let size = unpacked_bytes(chunk);
     let is_coded =
         |encoding| matches!(encoding, Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY);
     let dictionary = match chunk.dictionary_page_offset() {
@@ -156,7 +171,22 @@ fn decode_bytes(chunk: &ColumnChunkMetaData) -> u64 {
         None if chunk.encodings().any(is_coded) => PAGE,
         None => 0,
     };
-    (size.min(PAGE) + dictionary.min(PAGE)).min(size)
+    let pages = data_pages(chunk);
+    let page = size.checked_div(pages).unwrap_or(0);
+    if page > PAGE {
+        // Beside it is what it was unpacked from, and a little for the next one to be larger.
+        let packed = (chunk.compressed_size().max(0) as u64).checked_div(pages).unwrap_or(0);
+        page + page / 8 + packed + dictionary.min(size)
+    } else {
+        (size.min(PAGE) + dictionary).min(size)
+    }
+}
+
+/// How many pages of values there are; 0 where the footer does not say.
+fn data_pages(chunk: &ColumnChunkMetaData) -> u64 {
+    let is_data = |page| matches!(page, PageType::DATA_PAGE | PageType::DATA_PAGE_V2);
+    let stats = chunk.page_encoding_stats().into_iter().flatten();
+    stats.filter(|stats| is_data(stats.page_type)).map(|stats| stats.count.max(0) as u64).sum()
 }
 
 /// First and last day (since 1970-01-01) of a row group, by the statistics of its interval.

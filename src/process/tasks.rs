@@ -100,8 +100,14 @@ mod tests {
                 columns: Arc::default(),
                 days: (0, 0),
             };
-            let group =
-                RowGroup { rows, columns: 0, bytes: 0, decode_bytes: 0, promised_days: None };
+            let group = RowGroup {
+                rows,
+                columns: 0,
+                bytes: 0,
+                unpacked_bytes: 0,
+                decode_bytes: 0,
+                promised_days: None,
+            };
             let units = (first, first + more);
             let (file, ranges) = (Arc::new(file), Box::new([]));
             PlannedGroup { file, source: 0, row_group: 0, group, ranges, units }

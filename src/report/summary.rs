@@ -61,21 +61,26 @@ pub fn warn_of_outcome(outcome: &Outcome) {
             "{values} values of {column} are negative or above 1e18; they were counted as they are"
         );
     }
-    let fan_out = outcome.fan_out;
-    if fan_out.label_rows > 0 {
-        let rows = fan_out.label_rows;
-        tracing::warn!(
-            rows,
-            "{rows} rows count more than once, as in upstream, because the labels of their node or \
-             namespace changed within a day; aggregation.fan_out: collapse counts each once"
-        );
+    let oddities = outcome.oddities;
+    for (rows, cause) in [
+        (oddities.label_rows, "the labels of their node or namespace changed within a day"),
+        (oddities.category_rows, "several cost category patterns match their namespace"),
+        (oddities.volume_rows, "their claim has several volumes on a day"),
+    ] {
+        if rows > 0 {
+            tracing::warn!(
+                rows,
+                "{rows} rows count more than once, as in upstream, because {cause}; \
+                 aggregation.fan_out: collapse counts each once"
+            );
+        }
     }
-    if fan_out.category_rows > 0 {
-        let rows = fan_out.category_rows;
+    let rows = oddities.rows_without_capacity;
+    if rows > 0 {
         tracing::warn!(
             rows,
-            "{rows} rows count more than once, as in upstream, because several cost category \
-             patterns match their namespace; aggregation.fan_out: collapse counts each once"
+            "{rows} pod rows are of nodes that show no capacity on their day: it counts as 0, so that \
+             unallocated usage is negative; check that the hourly files of those days are complete"
         );
     }
 }

@@ -136,7 +136,7 @@ mod tests {
     use crate::labels::known::KnownLabels;
     use crate::lookups::Lookups;
     use crate::settings::{Aggregation, FanOut, NullRules, PodSource};
-    use crate::summary::finish::{FanOutCounts, Tenant, finish_pods};
+    use crate::summary::finish::{Oddities, Tenant, finish_pods};
     use crate::summary::row::{DayMeta, Measures};
     use crate::summary::unallocated::NodeUses;
 
@@ -219,7 +219,7 @@ mod tests {
                 let share = Share { index, count, lent: &lent };
                 decode_into(Cursor::new(record), share, &mut part).unwrap();
             }
-            let mut counts = FanOutCounts::default();
+            let mut counts = Oddities::default();
             let mut uses = NodeUses::default();
             let batch = finish_pods(part, &meta, tenant, &cluster, &mut uses, false, &mut counts);
             for row in &batch.rows {

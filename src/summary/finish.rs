@@ -43,19 +43,25 @@ impl Tenant {
     }
 }
 
-/// Line items that upstream's joins count more than once.
+/// Line items that count otherwise than one might think.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct FanOutCounts {
-    /// Because their node or namespace shows several label objects on the day.
+pub struct Oddities {
+    /// More than once, because their node or namespace shows several label objects on the day.
     pub label_rows: u64,
-    /// Because several category patterns match their namespace.
+    /// More than once, because several category patterns match their namespace.
     pub category_rows: u64,
+    /// More than once, because their claim has several volumes on the day.
+    pub volume_rows: u64,
+    /// Of pods on nodes without a capacity on the day: what is unallocated there is negative.
+    pub rows_without_capacity: u64,
 }
 
-impl FanOutCounts {
-    pub fn add(&mut self, other: FanOutCounts) {
+impl Oddities {
+    pub fn add(&mut self, other: Oddities) {
         self.label_rows += other.label_rows;
         self.category_rows += other.category_rows;
+        self.volume_rows += other.volume_rows;
+        self.rows_without_capacity += other.rows_without_capacity;
     }
 }
 
@@ -125,13 +131,9 @@ impl Day {
     }
 }
 
-/// The rows of one day, sorted, and how many line items were multiplied on the way.
-pub fn finish(
-    mut state: Partial,
-    meta: &Arc<DayMeta>,
-    tenant: &Tenant,
-) -> (RowBatch, FanOutCounts) {
-    let mut counts = FanOutCounts::default();
+/// The rows of one day, sorted, and what is odd about its line items.
+pub fn finish(mut state: Partial, meta: &Arc<DayMeta>, tenant: &Tenant) -> (RowBatch, Oddities) {
+    let mut counts = Oddities::default();
     let pods = std::mem::take(&mut state.pods);
     let places = std::mem::take(&mut state.places);
     let storage = std::mem::take(&mut state.storage);
@@ -159,7 +161,7 @@ pub fn finish_pods<'t>(
     cluster: &CapacityTotals,
     uses: &mut NodeUses<'t>,
     is_last: bool,
-    counts: &mut FanOutCounts,
+    counts: &mut Oddities,
 ) -> RowBatch {
     let pods = std::mem::take(&mut state.pods);
     let mut day = Day::new(state, tenant);
@@ -181,7 +183,7 @@ pub fn finish_claims(
     mounted: &[Mounted],
     meta: &Arc<DayMeta>,
     tenant: &Tenant,
-    counts: &mut FanOutCounts,
+    counts: &mut Oddities,
 ) -> RowBatch {
     let storage = std::mem::take(&mut state.storage);
     let mut day = Day::new(state, tenant);

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::finish::{Day, FanOutCounts, Tenant};
+use super::finish::{Day, Oddities, Tenant};
 use super::row::{Measures, RowKind, SummaryRow, TextId};
 use crate::aggregate::capacity::CapacityTotals;
 use crate::aggregate::exact::{Total, Totals};
@@ -46,7 +46,7 @@ pub fn group(
     pods: Pods,
     day: &mut Day,
     tenant: &Tenant,
-    counts: &mut FanOutCounts,
+    counts: &mut Oddities,
 ) -> Groups<PodKey, PodGroup> {
     let Pods { groups, outliers, .. } = pods;
     let mut finished: Groups<PodKey, PodGroup> = Groups::with_capacity(groups.len());
@@ -61,6 +61,9 @@ pub fn group(
         }
         if times > 1 {
             counts.category_rows += state.sums.rows();
+        }
+        if day.node_capacity.get(key.node).is_none_or(CapacityTotals::is_none) {
+            counts.rows_without_capacity += state.sums.rows();
         }
         for &of_node in node_objects {
             for &of_namespace in namespace_objects {

@@ -2,7 +2,7 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::finish::{Day, FanOutCounts, Tenant};
+use super::finish::{Day, Oddities, Tenant};
 use super::pods::{add_times, gibibytes};
 use super::row::{Measures, RowKind, SummaryRow, TextId};
 use crate::aggregate::exact::Total;
@@ -115,7 +115,7 @@ impl Claims {
         mounted: &Mounted,
         day: &mut Day,
         tenant: &Tenant,
-        counts: &mut FanOutCounts,
+        counts: &mut Oddities,
     ) {
         const NOWHERE: &[(TextId, TextId)] = &[(TextId::NULL, TextId::NULL)];
         let (key, state) = (storage.groups.key(index), storage.groups.state(index));
@@ -125,6 +125,12 @@ impl Claims {
         let times = day.category_times(key.namespace, tenant);
         if times > 1 {
             counts.category_rows += state.sums.rows();
+        }
+        // A place comes once for each volume.
+        if let [first, others @ ..] = &mounted.at[..]
+            && others.contains(first)
+        {
+            counts.volume_rows += state.sums.rows();
         }
         let mut fanned = false;
         let at = if mounted.at.is_empty() { NOWHERE } else { &mounted.at };
@@ -209,7 +215,7 @@ pub fn rows(
     day: &mut Day,
     tenant: &Tenant,
     days_in_month: u32,
-    counts: &mut FanOutCounts,
+    counts: &mut Oddities,
 ) -> Vec<SummaryRow> {
     let mounts = Mounts::new(storage, places);
     let mut claims = Claims::default();

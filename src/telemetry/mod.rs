@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::decode::row_group::Counts;
 use crate::store::Store;
-use crate::summary::finish::FanOutCounts;
+use crate::summary::finish::Oddities;
 
 pub use planned::Planned;
 use totals::Totals;
@@ -47,6 +47,10 @@ figures! {
     RowsMultipliedByLabels,
     /// Rows that count more than once because several cost categories match.
     RowsMultipliedByCategories,
+    /// Rows that count more than once because their claim has several volumes.
+    RowsMultipliedByVolumes,
+    /// Pod rows of nodes that show no capacity on their day.
+    RowsWithoutCapacity,
     Chunks,
     /// Rows of the next chunk.
     ChunkRows,
@@ -179,11 +183,13 @@ impl Telemetry {
 
     /// Counts a day that is ready to be written, with its rows that count otherwise than one might
     /// think.
-    pub fn add_finished_day(&self, fan_out: FanOutCounts, rows_without_node: u64) {
+    pub fn add_finished_day(&self, oddities: Oddities, rows_without_node: u64) {
         self.add(Figure::DaysFinished, 1);
         self.add(Figure::RowsWithoutNode, rows_without_node);
-        self.add(Figure::RowsMultipliedByLabels, fan_out.label_rows);
-        self.add(Figure::RowsMultipliedByCategories, fan_out.category_rows);
+        self.add(Figure::RowsMultipliedByLabels, oddities.label_rows);
+        self.add(Figure::RowsMultipliedByCategories, oddities.category_rows);
+        self.add(Figure::RowsMultipliedByVolumes, oddities.volume_rows);
+        self.add(Figure::RowsWithoutCapacity, oddities.rows_without_capacity);
     }
 
     /// Counts from here on what goes over the network to `store`.

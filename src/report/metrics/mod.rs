@@ -87,9 +87,13 @@ fn of_the_work(text: &mut Text, snapshot: &Snapshot) {
     for (cause, figure) in [
         ("labels", Figure::RowsMultipliedByLabels),
         ("cost_categories", Figure::RowsMultipliedByCategories),
+        ("volumes", Figure::RowsMultipliedByVolumes),
     ] {
         text.sample(&[("cause", cause)], get(figure));
     }
+    let help = "Pod rows of nodes that show no capacity on their day.";
+    text.family("without_capacity_rows_total", Kind::Counter, help);
+    text.sample(&[], get(Figure::RowsWithoutCapacity));
     text.family("written_days_total", Kind::Counter, "Days of sources the sink has taken.");
     text.sample(&[], get(Figure::DaysWritten));
     text.family("written_rows_total", Kind::Counter, "Summary rows of those days.");

@@ -209,6 +209,11 @@ fn counted(report: &RunReport) -> String {
             "line items that count more than once: several cost categories match",
             counts.rows_multiplied_by_cost_categories,
         ),
+        (
+            "line items that count more than once: several volumes of a claim",
+            counts.rows_multiplied_by_volumes,
+        ),
+        ("pod line items of nodes without a capacity on their day", counts.rows_without_capacity),
         ("files of superseded uploads left out", counts.superseded_files as u64),
     ];
     let all = all.map(|(what, count)| (what.to_owned(), count)).into_iter();

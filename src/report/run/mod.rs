@@ -87,6 +87,8 @@ pub struct Counts {
     pub rows_without_node: u64,
     pub rows_multiplied_by_labels: u64,
     pub rows_multiplied_by_cost_categories: u64,
+    pub rows_multiplied_by_volumes: u64,
+    pub rows_without_capacity: u64,
     pub superseded_files: usize,
 }
 
@@ -250,6 +252,8 @@ impl Counts {
             rows_without_node: get(Figure::RowsWithoutNode),
             rows_multiplied_by_labels: get(Figure::RowsMultipliedByLabels),
             rows_multiplied_by_cost_categories: get(Figure::RowsMultipliedByCategories),
+            rows_multiplied_by_volumes: get(Figure::RowsMultipliedByVolumes),
+            rows_without_capacity: get(Figure::RowsWithoutCapacity),
             superseded_files: planned.map_or(0, |planned| planned.superseded_files),
         }
     }
