@@ -1,10 +1,12 @@
-//! Keeps a panic of a reader that others wrote to the bytes that brought it about: some trust what a
-//! file or a stream says of itself.
+//! Keeps a panic of code that others wrote to the bytes or settings that brought it about: some trust what
+//! a file or a stream says of itself.
 
 use std::any::Any;
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
+use std::task::Poll;
 
 thread_local! {
     static CONTAINED: Cell<bool> = const { Cell::new(false) };
@@ -34,6 +36,19 @@ pub fn contained<T>(read: impl FnOnce() -> T) -> Result<T, Panicked> {
     let done = panic::catch_unwind(AssertUnwindSafe(read));
     CONTAINED.set(outer);
     done.map_err(|panic| Panicked(said(&*panic).to_owned()))
+}
+
+/// The same for work that waits in between.
+///
+/// # Errors
+/// A panic of `work`.
+pub async fn contained_async<T>(work: impl Future<Output = T>) -> Result<T, Panicked> {
+    let mut work = Box::pin(work);
+    poll_fn(move |context| match contained(|| work.as_mut().poll(context)) {
+        Ok(poll) => poll.map(Ok),
+        Err(panicked) => Poll::Ready(Err(panicked)),
+    })
+    .await
 }
 
 fn said(panic: &(dyn Any + Send)) -> &str {

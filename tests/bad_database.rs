@@ -203,6 +203,11 @@ fn a_report_period_of_another_source_or_month_is_refused() {
     let parts = ["report period 1", &SOURCE.to_string(), &other.to_string(), "would be replaced"];
     stage.refuses(&stage.run(), 4, &parts);
 
+    // One that is not there would have the month count twice.
+    let stage = Stage::new();
+    add_period(&stage, 7, "cluster-1", "2025-10-01", SOURCE);
+    stage.refuses(&stage.run(), 4, &["no report period 1", "2025-10 is 7", "leave"]);
+
     let stage = Stage::new();
     add_period(&stage, 1, "cluster-1", "2025-09-01", SOURCE);
     stage.refuses(&stage.run(), 4, &["report period 1", "2025-10", "2025-09"]);

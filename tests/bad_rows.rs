@@ -204,3 +204,30 @@ fn nodes_without_capacity_are_warned_of() {
         done.warns(&["2 pod rows are of nodes that show no capacity on their day"]);
     }
 }
+
+#[test]
+fn days_without_pods_are_warned_of() {
+    let scene = Scene::new();
+    scene.tree.add(&Table::pods([pod()]));
+    let next = |row: Row| row.at("2025-10-02 00:00");
+    scene.tree.add(&Table::storage([storage(), next(storage())]));
+    for run in [scene.run(), scene.run().with("force-spill", 1)] {
+        let done = run.done();
+        done.succeeds();
+        done.warns(&["1 days have storage or capacity but no pods"]);
+    }
+}
+
+#[test]
+fn what_is_no_file_is_not_waited_for() {
+    let scene = Scene::new();
+    let file = scene.tree.add(&Table::pods([pod()]));
+    scene.run().done().succeeds();
+    let before = read_csv(&scene.csv());
+    let pipe = file.with_file_name("pipe.parquet");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let done = scene.run().done();
+    done.succeeds();
+    done.warns(&["pipe.parquet", "no regular file"]);
+    assert_eq!(read_csv(&scene.csv()), before);
+}

@@ -382,3 +382,17 @@ fn an_output_that_cannot_be_written() {
     assert_eq!(place.files().len(), 1);
     assert!(blocked.is_file());
 }
+
+#[test]
+fn pipes_are_refused_and_not_waited_for() {
+    let place = Place::new();
+    place.write("in/a.csv", pods([pod(1, 0, "web-1", "")]));
+    let pipe = place.path("in/pipe.csv");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for input in [&pipe, &place.path("in")] {
+        refused(&place, &[input], &[], 3, &["pipe.csv is neither"]);
+    }
+    fs::remove_file(&pipe).unwrap();
+    std::os::unix::fs::symlink("nowhere", &pipe).unwrap();
+    refused(&place, &[&place.path("in")], &[], 3, &["pipe.csv"]);
+}

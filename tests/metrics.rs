@@ -170,6 +170,8 @@ fn what_cannot_be_had_is_said_before_any_work() {
     let none = scene.output().join("none/x.prom");
     let file = scene.run().with("metrics-file", none.display()).done();
     file.fails(4, &["--metrics-file", "none does not exist"]);
+    let unread = scene.run().with("metrics-file", "run.txt").done();
+    unread.fails(2, &["--metrics-file", "run.txt", "ends in .prom"]);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let listen = scene.run().with("metrics-listen", address).done();

@@ -37,7 +37,7 @@ fn replace(tenant: &Postgres, meta: &Arc<DayMeta>, batches: &[RowBatch]) -> Resu
     sink.finish()
 }
 
-fn fault(result: Result<(), SinkError>) -> PostgresError {
+fn fault<T: std::fmt::Debug>(result: Result<T, SinkError>) -> PostgresError {
     match result.unwrap_err() {
         SinkError::Postgres(error) => error,
         other => panic!("{other:?}"),

@@ -39,7 +39,7 @@ fn write(tenant: &Postgres) -> Result<(), SinkError> {
     let mut measures = first_measure(1.0);
     measures[12] = 2.0;
     sink.write(&Batch::of(&meta).pod("shop", Some("{}"), measures).build())?;
-    sink.end_day()
+    sink.end_day().map(|_| ())
 }
 
 #[test]

@@ -42,8 +42,10 @@ pub fn store_error(error: &anyhow::Error) -> Option<&StoreError> {
 
 /// The exit code of a failed command, by the error that says what happened.
 pub fn code(error: &anyhow::Error) -> u8 {
-    if matches!(store_error(error), Some(StoreError::Interrupted)) {
-        return INTERRUPTED;
+    match store_error(error) {
+        Some(StoreError::Interrupted) => return INTERRUPTED,
+        Some(StoreError::Unsendable { .. } | StoreError::Request { .. }) => return USAGE,
+        _ => {}
     }
     for cause in error.chain() {
         if cause.is::<TooSmall>() {

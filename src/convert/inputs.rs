@@ -146,8 +146,12 @@ fn sort_out(
 
 fn open_one(path: &Path, unpacker: &mut Unpacker<'_>) -> Result<Opened, ConvertError> {
     let failed = |source| ConvertError::Open { path: path.to_owned(), source };
-    if fs::metadata(path).map_err(failed)?.is_dir() {
+    let found = fs::metadata(path).map_err(failed)?;
+    if found.is_dir() {
         return open_folder(path);
+    }
+    if !found.is_file() {
+        return Err(ConvertError::NotAPayload { path: path.to_owned() });
     }
     let mut magic = Vec::new();
     File::open(path).and_then(|file| file.take(2).read_to_end(&mut magic)).map_err(failed)?;
@@ -167,8 +171,15 @@ fn open_folder(folder: &Path) -> Result<Opened, ConvertError> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        if is_csv(&path) && path.is_file() {
+        if !is_csv(&path) {
+            continue;
+        }
+        let found = fs::metadata(&path)
+            .map_err(|source| ConvertError::Open { path: path.clone(), source })?;
+        if found.is_file() {
             files.extend(source(&path));
+        } else if !found.is_dir() {
+            return Err(ConvertError::NotAPayload { path });
         }
     }
     let path = folder.join("manifest.json");

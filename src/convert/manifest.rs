@@ -1,5 +1,7 @@
 //! The manifest of a payload.
 
+use std::collections::BTreeMap;
+
 use chrono::DateTime;
 use serde::Deserialize;
 
@@ -46,6 +48,13 @@ impl Manifest {
                 value: uuid.chars().take(80).collect(),
                 must_be: "1 to 64 letters, digits, '-' and '_'",
             });
+        }
+        // Files are found by their names, whatever folders a payload was packed with.
+        let mut names = BTreeMap::new();
+        for file in manifest.files.iter().flatten() {
+            if names.insert(base_name(file), file).is_some_and(|other| other != file) {
+                return Err(ConvertError::Twice { file: format!("{place}: {file}") });
+            }
         }
         Ok(manifest)
     }
@@ -108,6 +117,9 @@ mod tests {
         assert_eq!(manifest.files().collect::<Vec<_>>(), ["a.csv", "b.csv"]);
         assert_eq!(manifest.for_optimization().count(), 0);
         assert_eq!(parse(r#"{"uuid": "a", "files": null}"#).files().count(), 0);
+        let twice = br#"{"uuid": "a", "files": ["1/pods.csv", "1/pods.csv", "2/pods.csv"]}"#;
+        let error = Manifest::parse(twice, "manifest.json").unwrap_err().to_string();
+        assert!(error.contains("2/pods.csv is there twice"), "{error}");
     }
 
     #[test]

@@ -31,6 +31,12 @@ pub enum PeriodError {
     )]
     Foreign { id: i32, provider: Uuid, month: Month, owner: Uuid, owner_month: Month },
 
+    #[error(
+        "there is no report period {id}, and that of provider {provider} for {month} is {other}, whose rows \
+         would stay beside the new ones: leave --report-period-id out to have it looked up, or correct it"
+    )]
+    Unknown { id: i32, provider: Uuid, month: Month, other: i32 },
+
     #[error(transparent)]
     Lookups(#[from] LookupsError),
 }
@@ -92,15 +98,23 @@ pub fn settle(settings: &Settings, client: Option<&mut Client>) -> Result<Period
     Ok(settled)
 }
 
-/// A period of another source or month is never meant: its rows would be deleted.
+/// A period of another source or month is never meant: its rows would be deleted. Nor is one that is
+/// not there beside one that is: the month would count twice.
 fn check_given(settings: &Settings, client: &mut Client) -> Result<(), PeriodError> {
     // One period is one source's and one month's; the settings see to that.
     let (Some(id), [provider]) = (settings.report_period_id, &settings.provider_uuids[..]) else {
         return Ok(());
     };
     let month = Month::of(settings.from);
-    let Some(period) = tables::report_period(client, &settings.postgres.schema, id)? else {
-        return Ok(());
+    let schema = &settings.postgres.schema;
+    let Some(period) = tables::report_period(client, schema, id)? else {
+        let day = month.first_day();
+        return match &tables::report_periods(client, schema, *provider, day, day)?[..] {
+            [] => Ok(()),
+            [other, ..] => {
+                Err(PeriodError::Unknown { id, provider: *provider, month, other: other.id })
+            }
+        };
     };
     let (owner, owner_month) = (period.provider_id, Month::of(period.start));
     if (owner, owner_month) == (*provider, month) {

@@ -152,8 +152,10 @@ impl Finisher<'_> {
             groups: (state.pods.groups.len() + state.storage.groups.len()) as u64,
             ..DayCounts::default()
         };
+        let has_others = !state.capacity.is_empty() || !state.storage.groups.is_empty();
+        let lacks_pods = state.pods.groups.is_empty() && has_others;
         let (rows, oddities) = finish(state, meta, self.tenant);
-        counts.oddities = oddities;
+        counts.oddities = Oddities { days_without_pods: lacks_pods.into(), ..oddities };
         (rows, counts)
     }
 }

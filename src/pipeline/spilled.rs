@@ -86,6 +86,7 @@ impl<'a> SpilledDay<'a> {
     /// The temporary file fails, or the run was stopped.
     pub fn finish(mut self) -> Result<(RunsOfDay, DayCounts), DayError> {
         let Spilled { pods, capacity, places, claims } = std::mem::take(&mut self.spilled);
+        let lacks_pods = pods.is_empty() && !(capacity.is_empty() && claims.is_empty());
         self.spilled = Spilled {
             pods: self.merged(pods)?,
             capacity: self.merged(capacity)?,
@@ -106,6 +107,7 @@ impl<'a> SpilledDay<'a> {
         let Done { mut counts, runs } =
             self.done.into_inner().unwrap_or_else(PoisonError::into_inner);
         counts.rows_without_node = self.owners.rows_without_node;
+        counts.oddities.days_without_pods = lacks_pods.into();
         let (finisher, kind) = (self.finisher, self.finisher.kind);
         let mut runs = RunsOfDay { day: self.meta.clone(), runs, seed: kind.seed };
         let room = finisher.heap.limit() / 8;

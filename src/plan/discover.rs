@@ -75,7 +75,7 @@ pub fn plan(
         candidates.iter().filter(|c| c.part == Part::Storage).map(|c| c.source).collect();
     candidates.retain(|c| unit_days[c.source].between(c.days.0, c.days.1).is_some());
     let opened = open::all(store, settings, &candidates, &with_storage)?;
-    let (files, superseded) = open::newest(settings, opened)?;
+    let open::Newest { files, superseded, odd_marks } = open::newest(settings, opened)?;
 
     let mut plan = Plan {
         units,
@@ -85,6 +85,7 @@ pub fn plan(
         groups_pruned: 0,
         rows_pruned: 0,
         superseded,
+        odd_marks,
         unchanged: 0,
         missing_columns: missing_columns(&files),
     };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::OddMark;
 use crate::decode::error::InputError;
 use crate::settings::Month;
 use crate::store::StoreError;
@@ -29,6 +30,12 @@ pub enum PlanError {
         by: Arc<str>,
         by_hours: u32,
     },
+
+    #[error(
+        "{path}: what its metadata says of its upload cannot be understood: {mark}; repair or remove \
+         it, or run without --strict-duplicates to count the file in any case"
+    )]
+    OddMark { path: Arc<str>, mark: OddMark },
 
     #[error("no files of provider {provider} for any month of the range below {looked_in}; {hint}")]
     UnknownProvider { provider: Uuid, looked_in: String, hint: String },

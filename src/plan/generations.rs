@@ -5,11 +5,35 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use uuid::Uuid;
 
 use crate::decode::schema::Part;
+
+const HOURS: &str = "reportnumhours";
+const DAY: &str = "reportdatestart";
+const MANIFEST: &str = "manifestid";
+
+/// Metadata of an upload that cannot be understood: whether another upload holds the same hours is
+/// unknown, and its object counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OddMark {
+    pub name: &'static str,
+    /// What it says; empty where it is missing.
+    pub text: Arc<str>,
+}
+
+impl fmt::Display for OddMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.text {
+            "" => write!(f, "`{}` is missing", self.name),
+            text => write!(f, "`{}` is `{text}`", self.name),
+        }
+    }
+}
 
 /// What an object's metadata says of the upload that it came with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,20 +47,30 @@ pub struct Upload {
 
 impl Upload {
     /// From user metadata with names in lower case. `None` where the object is additive: without
-    /// metadata, or with 0 hours.
-    pub fn read(metadata: &BTreeMap<String, String>) -> Option<Self> {
-        let text =
-            |name: &str| metadata.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
-        let hours = text("reportnumhours")?;
-        let hours: f64 = hours.parse().ok().filter(|hours| (1.0..1e6).contains(hours))?;
-        let day = text("reportdatestart")?;
+    /// hours, or with 0.
+    ///
+    /// # Errors
+    /// What says neither.
+    pub fn read(metadata: &BTreeMap<String, String>) -> Result<Option<Self>, OddMark> {
+        // Python's None is as good as nothing.
+        let text = |name: &str| {
+            let text = metadata.get(name).map_or("", |text| text.trim());
+            Some(text).filter(|text| !text.is_empty() && *text != "None")
+        };
+        let Some(said) = text(HOURS) else { return Ok(None) };
+        let odd = |name| OddMark { name, text: text(name).unwrap_or_default().into() };
+        let hours = said.parse().ok().filter(|hours: &f64| (0.0..1e6).contains(hours));
+        let hours = match hours {
+            Some(0.0) => return Ok(None),
+            Some(hours) if hours >= 1.0 => hours as u32,
+            _ => return Err(odd(HOURS)),
+        };
+        let day = text(DAY).ok_or_else(|| odd(DAY))?;
         // A day may be written with a time: `2025-10-01 00:00:00`, `2025-10-01T00:00:00+00:00`.
         let end = day.find(['T', ' ']).unwrap_or(day.len());
-        Some(Upload {
-            manifest: text("manifestid")?.into(),
-            day: day[..end].into(),
-            hours: hours as u32,
-        })
+        let day: NaiveDate = day[..end].parse().map_err(|_| odd(DAY))?;
+        let manifest = text(MANIFEST).ok_or_else(|| odd(MANIFEST))?.into();
+        Ok(Some(Upload { manifest, day: day.to_string().into(), hours }))
     }
 }
 
@@ -65,7 +99,7 @@ pub struct Superseded {
 ///
 /// Of each source, report type (hourly and daily files apart) and day only the upload with the
 /// most hours is kept. Of several with equally many the one with the greatest manifest id is, since
-/// ids are given in order of arrival: by number where both are numbers, else by text.
+/// ids are given in order of arrival: numbers by number, before other texts by text.
 pub fn superseded(files: &[UploadedFile]) -> Vec<Option<Superseded>> {
     type Day<'a> = (Uuid, Part, &'a str);
     fn day<'a>(file: &UploadedFile, upload: &'a Upload) -> Day<'a> {
@@ -105,11 +139,11 @@ pub fn superseded(files: &[UploadedFile]) -> Vec<Option<Superseded>> {
 }
 
 fn precedence(a: &Upload, b: &Upload) -> Ordering {
-    let manifests = match (a.manifest.parse::<u128>(), b.manifest.parse::<u128>()) {
-        (Ok(a), Ok(b)) => a.cmp(&b),
-        _ => Ordering::Equal,
-    };
-    a.hours.cmp(&b.hours).then(manifests).then_with(|| a.manifest.cmp(&b.manifest))
+    fn rank(upload: &Upload) -> (u32, bool, u128, &str) {
+        let number = upload.manifest.parse::<u128>();
+        (upload.hours, number.is_err(), number.unwrap_or(0), &upload.manifest)
+    }
+    rank(a).cmp(&rank(b))
 }
 
 #[cfg(test)]
@@ -173,6 +207,7 @@ mod tests {
         assert_eq!(hours("10", "9"), "10");
         assert_eq!(hours("a9", "a10"), "a9");
         assert_eq!(hours("010", "10"), "10");
+        assert_eq!(hours("20", "2025-10-02 a"), "2025-10-02 a");
     }
 
     #[test]
@@ -217,18 +252,26 @@ mod tests {
         let full = |hours, day| {
             read(&[("manifestid", "12"), ("reportdatestart", day), ("reportnumhours", hours)])
         };
-        let upload = full("18", "2025-10-01").unwrap();
+        let upload = full("18", "2025-10-01").unwrap().unwrap();
         assert_eq!((&*upload.manifest, &*upload.day, upload.hours), ("12", "2025-10-01", 18));
-        for day in ["2025-10-01 00:00:00", "2025-10-01T00:00:00+00:00", " 2025-10-01 "] {
-            assert_eq!(full("18", day).as_ref(), Some(&upload), "{day}");
+        let days =
+            ["2025-10-01 00:00:00", "2025-10-01T00:00:00+00:00", " 2025-10-01 ", "2025-10-1"];
+        for day in days {
+            assert_eq!(full("18", day), Ok(Some(upload.clone())), "{day}");
         }
-        assert_eq!(full("18.0", "2025-10-01"), Some(upload));
-        for hours in ["0", "", "-1", "None", "nan"] {
-            assert_eq!(full(hours, "2025-10-01"), None, "{hours}");
+        assert_eq!(full("18.0", "2025-10-01"), Ok(Some(upload)));
+        for hours in ["0", "0.0", "", "None"] {
+            assert_eq!(full(hours, "2025-10-01"), Ok(None), "{hours}");
         }
-        assert_eq!(full("18", ""), None);
-        assert_eq!(read(&[("reportdatestart", "2025-10-01"), ("reportnumhours", "18")]), None);
-        assert_eq!(read(&[]), None);
+        assert_eq!(read(&[]), Ok(None));
+        let odd = |name, text: &str| Err(OddMark { name, text: text.into() });
+        for hours in ["-1", "nan", "0.5", "24h", "1e9"] {
+            assert_eq!(full(hours, "2025-10-01"), odd(HOURS, hours));
+        }
+        for day in ["", "20251001", "yesterday"] {
+            assert_eq!(full("18", day), odd(DAY, day));
+        }
+        assert_eq!(read(&[(DAY, "2025-10-01"), (HOURS, "18")]), odd(MANIFEST, ""));
     }
 
     proptest! {
@@ -242,8 +285,10 @@ mod tests {
                 .iter()
                 .enumerate()
                 .map(|(i, (manifest, day, hours))| {
-                    let (manifest, day) = (manifest.to_string(), format!("2025-10-0{day}"));
-                    file(&format!("{i:02}"), Part::Pods, Some((&manifest, &day, *hours)))
+                    // Numbers of one and two digits, and texts that lie between those as texts.
+                    let manifest = ["3", "10", "2 a", "7 b", "007"][usize::from(*manifest)];
+                    let day = format!("2025-10-0{day}");
+                    file(&format!("{i:02}"), Part::Pods, Some((manifest, &day, *hours)))
                 })
                 .collect();
             let before: Vec<String> = kept(&files).iter().map(ToString::to_string).collect();

@@ -17,7 +17,7 @@ use crate::decode::row_group::InputFile;
 use footers::RowGroup;
 
 pub use error::PlanError;
-pub use generations::Superseded;
+pub use generations::{OddMark, Superseded};
 pub use units::{Skipped, Unit};
 
 /// A row group that can hold rows of the asked days.
@@ -48,6 +48,8 @@ pub struct Plan {
     pub rows_pruned: u64,
     /// Files of uploads that others of the same day supersede.
     pub superseded: Vec<Superseded>,
+    /// Files that count although what their metadata says of their upload is odd.
+    pub odd_marks: Vec<(Arc<str>, OddMark)>,
     /// Days that were left out since they are done already.
     pub unchanged: usize,
     /// Columns that some files lack, with how many do.

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::discover::Candidate;
 use super::footers::RowGroup;
-use super::generations::{self, Superseded, Upload, UploadedFile};
+use super::generations::{self, OddMark, Superseded, Upload, UploadedFile};
 use super::{PlanError, footers, ranges};
 use crate::decode::error::InputError;
 use crate::decode::row_group::InputFile;
@@ -32,7 +32,7 @@ pub(super) struct OpenedFile {
     source: usize,
     part: Part,
     path: Arc<str>,
-    upload: Option<Upload>,
+    upload: Result<Option<Upload>, OddMark>,
     file: Result<PlannedFile, InputError>,
 }
 
@@ -115,37 +115,50 @@ impl KnownColumns {
     }
 }
 
+/// Which files count.
+#[derive(Default)]
+pub(super) struct Newest {
+    pub files: Vec<PlannedFile>,
+    /// Of superseded uploads.
+    pub superseded: Vec<Superseded>,
+    /// Files that count although what they say of their upload is odd.
+    pub odd_marks: Vec<(Arc<str>, OddMark)>,
+}
+
 /// Leaves out the files of superseded uploads.
-pub(super) fn newest(
-    settings: &Settings,
-    opened: Vec<OpenedFile>,
-) -> Result<(Vec<PlannedFile>, Vec<Superseded>), PlanError> {
+pub(super) fn newest(settings: &Settings, opened: Vec<OpenedFile>) -> Result<Newest, PlanError> {
     let uploaded: Vec<UploadedFile> = opened
         .iter()
         .map(|o| UploadedFile {
             path: o.path.clone(),
             source: settings.provider_uuids[o.source],
             part: o.part,
-            upload: o.upload.clone(),
+            upload: o.upload.clone().ok().flatten(),
         })
         .collect();
-    let mut files = Vec::with_capacity(opened.len());
-    let mut left_out = Vec::new();
+    let strict = settings.input.strict_duplicates;
+    let mut newest = Newest::default();
     for (opened, superseded) in opened.into_iter().zip(generations::superseded(&uploaded)) {
+        if let Err(odd) = opened.upload {
+            if strict {
+                return Err(PlanError::OddMark { path: opened.path, mark: odd });
+            }
+            newest.odd_marks.push((opened.path, odd));
+        }
         match superseded {
-            Some(superseded) => left_out.push(superseded),
-            None => files.push(opened.file?),
+            Some(superseded) => newest.superseded.push(superseded),
+            None => newest.files.push(opened.file?),
         }
     }
-    match left_out.first() {
-        Some(example) if settings.input.strict_duplicates => Err(PlanError::Duplicates {
-            files: left_out.len(),
+    match newest.superseded.first() {
+        Some(example) if strict => Err(PlanError::Duplicates {
+            files: newest.superseded.len(),
             example: example.path.clone(),
             manifest: example.upload.manifest.clone(),
             hours: example.upload.hours,
             by: example.by.manifest.clone(),
             by_hours: example.by.hours,
         }),
-        _ => Ok((files, left_out)),
+        _ => Ok(newest),
     }
 }

@@ -59,7 +59,7 @@ impl Bars {
         set(&self.bytes, bytes, planned.bytes);
         self.bytes.set_message(format!("{} of {}", size(bytes), size(planned.bytes)));
 
-        let days = get(Figure::DaysWritten);
+        let days = get(Figure::DaysTaken);
         set(&self.days, days, planned.days);
         let mut message = format!("{days} of {} written", planned.days);
         if let Some(left) = snapshot.time_left() {

@@ -128,6 +128,11 @@ impl<'a> PlanReport<'a> {
                 })
             })
             .collect();
+        let odd_marks: Vec<Value> = plan
+            .odd_marks
+            .iter()
+            .map(|(path, mark)| json!({"path": &**path, "mark": mark.to_string()}))
+            .collect();
         let skipped: Vec<Value> = plan
             .skipped
             .iter()
@@ -166,6 +171,7 @@ impl<'a> PlanReport<'a> {
                 "pruned": {"row_groups": plan.groups_pruned, "rows": plan.rows_pruned},
                 "months": skipped,
             },
+            "odd_marks": odd_marks,
             "missing_columns": missing,
             "work": {
                 "chunk_rows": self.work.chunk_rows,
@@ -208,6 +214,10 @@ impl<'a> PlanReport<'a> {
         if plan.units.is_empty() {
             writeln!(f, "  none")?;
         }
+        if self.settings.incremental {
+            let note = "--incremental leaves out those that have not changed: see `status`";
+            writeln!(f, "  {note}")?;
+        }
         if self.shared > 0 {
             let shared = self.shared;
             writeln!(f, "  {shared} row groups may hold several days: counted under each")?;
@@ -248,12 +258,16 @@ impl<'a> PlanReport<'a> {
                 plan.groups_pruned, plan.rows_pruned
             )?;
         }
+        for (path, mark) in &plan.odd_marks {
+            writeln!(f, "  nothing of {path}, whatever its upload: {mark}")?;
+        }
         for (column, files) in &plan.missing_columns {
             writeln!(f, "  column {column}: missing in {files} files, null there")?;
         }
         let nothing = plan.superseded.is_empty()
             && plan.skipped.is_empty()
             && plan.groups_pruned == 0
+            && plan.odd_marks.is_empty()
             && plan.missing_columns.is_empty();
         if nothing { writeln!(f, "  nothing") } else { Ok(()) }
     }

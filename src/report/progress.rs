@@ -31,7 +31,7 @@ fn line(identity: &Identity, snapshot: &Snapshot) -> Value {
     add("seconds", rounded(snapshot.time.as_secs_f64()));
     add("bytes", get(Figure::BytesRead).into());
     add("rows", get(Figure::RowsRead).into());
-    add("days", get(Figure::DaysWritten).into());
+    add("days", get(Figure::DaysTaken).into());
     let planned = snapshot.planned;
     add("bytes_planned", json!(planned.map(|planned| planned.bytes)));
     add("rows_planned", json!(planned.map(|planned| planned.rows)));

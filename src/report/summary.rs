@@ -42,6 +42,17 @@ pub fn warn_of_plan(plan: &Plan) {
         let files = plan.superseded.len();
         tracing::warn!(files, "{files} files of superseded uploads left out in all: see `plan`");
     }
+    for (path, mark) in plan.odd_marks.iter().take(MOST) {
+        tracing::warn!(
+            %path,
+            "{path} counts, but what its metadata says of its upload cannot be understood: {mark}; if \
+             another file holds the same hours they count twice"
+        );
+    }
+    if plan.odd_marks.len() > MOST {
+        let files = plan.odd_marks.len();
+        tracing::warn!(files, "{files} files with such metadata in all: see `plan --json`");
+    }
     for (column, files) in &plan.missing_columns {
         tracing::warn!(column, files, "column {column} is missing in {files} files: null there");
     }
@@ -74,6 +85,14 @@ pub fn warn_of_outcome(outcome: &Outcome) {
                  aggregation.fan_out: collapse counts each once"
             );
         }
+    }
+    let days = oddities.days_without_pods;
+    if days > 0 {
+        tracing::warn!(
+            days,
+            "{days} days have storage or capacity but no pods, so they got no pod rows; check that the \
+             pod files of those days are there"
+        );
     }
     let rows = oddities.rows_without_capacity;
     if rows > 0 {

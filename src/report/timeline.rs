@@ -62,7 +62,7 @@ impl Timeline {
             memory: snapshot.get(Figure::MemoryUsed),
             chunk_rows: snapshot.get(Figure::ChunkRows),
             rows: snapshot.get(Figure::RowsRead),
-            days: snapshot.get(Figure::DaysWritten),
+            days: snapshot.get(Figure::DaysTaken),
             spilled: snapshot.get(Figure::SpilledBytes),
         });
     }

@@ -25,10 +25,18 @@ pub(super) fn settle(sources: &mut Sources<'_>) -> Result<Observe, SettingsError
             .parse(&keys::PROGRESS, |raw| choice(raw, PROGRESS_FORMS))?
             .unwrap_or(ProgressForm::Auto),
         interval: sources.parse(&keys::PROGRESS_INTERVAL, values::duration)?.unwrap_or(INTERVAL),
-        metrics_file: sources.text(&keys::METRICS_FILE)?.map(PathBuf::from),
+        metrics_file: sources.parse(&keys::METRICS_FILE, prom_file)?,
         metrics_listen: sources.parse(&keys::METRICS_LISTEN, address)?,
         report: sources.text(&keys::REPORT)?.map(PathBuf::from),
     })
+}
+
+fn prom_file(raw: &Raw) -> Result<PathBuf, SettingsError> {
+    let path = PathBuf::from(raw.text.trim());
+    match path.extension() {
+        Some(extension) if extension == "prom" => Ok(path),
+        _ => Err(raw.invalid("a file name that ends in .prom, since node-exporter reads no other")),
+    }
 }
 
 /// An address with a port, or `:PORT` of this machine alone: who means all interfaces says so.

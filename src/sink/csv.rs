@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::file::{FileError, PendingFile};
-use super::{Sink, SinkError};
+use super::{Ended, Sink, SinkError};
 use crate::database::Passing;
 use crate::summary::columns::{COLUMNS, DayTexts, Value};
 use crate::summary::row::{DayMeta, RowBatch};
@@ -74,8 +74,8 @@ impl Sink for CsvSink {
         Ok(())
     }
 
-    fn end_day(&mut self) -> Result<(), SinkError> {
-        Ok(())
+    fn end_day(&mut self) -> Result<Ended, SinkError> {
+        Ok(Ended::InPlace)
     }
 
     /// What a file does not take now it will not take later.

@@ -28,7 +28,7 @@ pub trait Sink: Send {
         Err(SinkError::NotEncoded)
     }
 
-    fn end_day(&mut self) -> Result<(), SinkError>;
+    fn end_day(&mut self) -> Result<Ended, SinkError>;
     fn finish(self: Box<Self>) -> Result<(), SinkError>;
 
     /// Further sinks to the same place that take days beside this one; each is finished by itself.
@@ -53,6 +53,17 @@ pub trait Sink: Send {
     fn encoder(&self) -> Option<Arc<dyn Encode>> {
         None
     }
+}
+
+/// What the end of a day means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// The day is in its place, or will be with [`Sink::finish`].
+    InPlace,
+    /// It waits for others, with which it will be put in its place.
+    Waiting,
+    /// These are in their places now, it among them: those that had waited.
+    AllInPlace(Vec<Arc<DayMeta>>),
 }
 
 /// Prepares finished days for a sink, on the threads that finished them.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::traffic::Fault;
+use crate::contained::Panicked;
 
 /// Each message names the object or folder and what to check; paths are below the source.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,18 @@ pub enum StoreError {
 
     #[error("cannot set up a client for {store}")]
     Client { store: String, source: Cause },
+
+    #[error(
+        "{setting} holds a line break, or another character that a request cannot carry: correct it (a \
+         secret made from a file often ends in a line break)"
+    )]
+    Unsendable { setting: &'static str },
+
+    #[error(
+        "no request can be made to {store}: check s3.endpoint, the bucket in --source, --s3-addressing and \
+         the variables AWS_* for what an address cannot hold"
+    )]
+    Request { store: String, source: Panicked },
 
     #[error("there is no bucket {bucket} at {store}: check --source and s3.endpoint")]
     NoSuchBucket { bucket: String, store: String },

@@ -60,6 +60,9 @@ impl LocalStore {
                 .map_err(|source| StoreError::Open { path: path.display().to_string(), source })?;
             if metadata.is_dir() {
                 self.list_folder(&path, objects)?;
+            } else if !metadata.is_file() {
+                // To open a pipe would wait for someone to write to it.
+                tracing::warn!(path = %path.display(), "left out: it is no regular file");
             } else if let Some(relative) = self.relative(&path) {
                 if objects.len() % PROGRESS == PROGRESS - 1 {
                     tracing::info!(objects = objects.len() + 1, "listing");
@@ -136,7 +139,12 @@ impl LocalStore {
 
     fn sidecar(&self, path: &str) -> Result<BTreeMap<String, String>, StoreError> {
         let path = format!("{path}{SIDECAR}");
-        let text = match fs::read(self.root.join(&path)) {
+        let file = self.root.join(&path);
+        if fs::metadata(&file).is_ok_and(|metadata| !metadata.is_file()) {
+            let source = io::Error::other("it is no regular file");
+            return Err(StoreError::Open { path, source });
+        }
+        let text = match fs::read(file) {
             Ok(text) => text,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
             Err(source) => return Err(StoreError::Open { path, source }),
@@ -145,8 +153,8 @@ impl LocalStore {
             serde_json::from_slice(&text).map_err(|source| StoreError::Sidecar { path, source })?;
         let text = |value: Value| match value {
             Value::String(text) => Some(text),
-            Value::Number(number) => Some(number.to_string()),
-            _ => None,
+            Value::Null => None,
+            other => Some(other.to_string()),
         };
         Ok(facts
             .into_iter()

@@ -54,6 +54,8 @@ pub struct Oddities {
     pub volume_rows: u64,
     /// Of pods on nodes without a capacity on the day: what is unallocated there is negative.
     pub rows_without_capacity: u64,
+    /// Days with capacity or storage but without pods: usually a file is missing.
+    pub days_without_pods: u64,
 }
 
 impl Oddities {
@@ -62,6 +64,7 @@ impl Oddities {
         self.category_rows += other.category_rows;
         self.volume_rows += other.volume_rows;
         self.rows_without_capacity += other.rows_without_capacity;
+        self.days_without_pods += other.days_without_pods;
     }
 }
 

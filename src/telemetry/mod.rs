@@ -55,6 +55,9 @@ figures! {
     /// Rows of the next chunk.
     ChunkRows,
     DaysFinished,
+    /// Days that the sink has taken; in bulk they wait for the others of their month.
+    DaysTaken,
+    /// Days that are in their places.
     DaysWritten,
     PodRowsWritten,
     StorageRowsWritten,
@@ -270,7 +273,7 @@ impl Snapshot {
             (done > 0).then(|| passed * all.saturating_sub(done) as f64 / done as f64)
         };
         let rows = left(self.get(Figure::RowsRead), planned.rows);
-        let days = left(self.get(Figure::DaysWritten), planned.days);
+        let days = left(self.get(Figure::DaysTaken), planned.days);
         let seconds = rows.into_iter().chain(days).reduce(f64::max)?;
         Duration::try_from_secs_f64(seconds).ok()
     }
@@ -287,7 +290,7 @@ mod tests {
     fn snapshot(seconds: u64, rows: u64, days: u64) -> Snapshot {
         let telemetry = Telemetry::default();
         telemetry.set(Figure::RowsRead, rows);
-        telemetry.set(Figure::DaysWritten, days);
+        telemetry.set(Figure::DaysTaken, days);
         let at = Duration::from_secs(10);
         let volume = Volume { bytes: 0, rows: 1000, days: 10, unchanged: 0, at };
         Snapshot {

@@ -126,3 +126,28 @@ fn a_watcher_sees_the_old_month_or_the_new_one() {
     run.done().succeeds();
     assert_eq!(seen, [stage.old.clone(), stage.new.clone()]);
 }
+
+#[test]
+fn only_days_in_their_places_are_said_to_be_written() {
+    let stage = Stage::new(Partitions::Registry);
+    let folder = stage.scene.output().join("report");
+    let metrics = stage.scene.output().join("run.prom");
+    let run = stage.run().with("report", folder.display()).with("metrics-file", metrics.display());
+    let written = || {
+        let text = std::fs::read_to_string(folder.join("report.json")).unwrap();
+        let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let days = report["days"].as_array().unwrap();
+        let days = days.iter().filter(|day| day["written"] == true).count();
+        let metrics = std::fs::read_to_string(&metrics).unwrap();
+        let counted =
+            metrics.lines().find(|line| line.starts_with("ocp_rollup_written_days_total"));
+        (days, counted.unwrap().rsplit(' ').next().unwrap().parse::<usize>().unwrap())
+    };
+    // All days are loaded, none is in place.
+    let failing = "sink.postgres.bulk.built=error";
+    run.clone().environment("OCP_ROLLUP_FAILPOINT", failing).done().fails(4, &["on purpose"]);
+    assert_eq!(written(), (0, 0));
+    let done = run.done();
+    assert!(done.stdout.contains("2025-10 in bulk"), "{done:#?}");
+    assert_eq!(written(), (5, 5));
+}

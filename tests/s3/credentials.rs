@@ -167,3 +167,23 @@ fn the_bucket_may_stand_in_the_hosts_name() {
         .rows();
     assert!(rows == local_rows(&tree, &tree.path()));
 }
+
+#[test]
+fn what_a_request_cannot_carry_is_a_fault_of_the_settings() {
+    let (tree, server) = (Tree::new(1), S3Server::plain());
+    let run = || Program::on_s3("run", &tree, &server.url());
+    let unreachable = "check s3.endpoint, the bucket in --source";
+    for (run, said) in [
+        (run().env("S3_ACCESS_KEY", "key\n"), "s3.access_key holds a line break"),
+        (run().env("S3_SECRET", "key\n"), "s3.secret_key holds a line break"),
+        (run().env("AWS_SESSION_TOKEN", "token\n"), "AWS_SESSION_TOKEN holds a line break"),
+        (run().env("S3_REGION", "eu west"), "s3.region holds a line break, or another"),
+        (run().env("S3_ENDPOINT", "http://127.0.0.1:99999"), unreachable),
+        (run().flag("--s3-addressing", "virtual"), unreachable),
+    ] {
+        let ended = run.end();
+        assert_eq!(ended.code, Some(2), "{said}: {}", ended.stderr);
+        assert!(ended.stderr.contains(said), "no {said:?} in {}", ended.stderr);
+        assert!(!ended.stderr.contains("panicked at"), "{}", ended.stderr);
+    }
+}

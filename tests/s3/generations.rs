@@ -134,3 +134,29 @@ fn sidecars_say_the_same_on_local_disk() {
         .end()
         .refused("_early.parquet.metadata.json is not what it should be");
 }
+
+#[test]
+fn uploads_that_cannot_be_understood_count_with_a_warning_or_not_at_all() {
+    let uploads = Uploads::new();
+    let tree = &uploads.tree;
+    let source = tree.path();
+    let source = source.to_str().unwrap();
+    std::fs::write(tree.path().join(&uploads.early), uploads.early_bytes()).unwrap();
+    let sidecar = tree.path().join(format!("{}.metadata.json", uploads.early));
+    for (marks, said) in [
+        (r#"{"manifestid": 7, "reportdatestart": "2025-10-01", "reportnumhours": "24h"}"#, "`24h`"),
+        (r#"{"manifestid": 7, "reportdatestart": "2025-10-01", "reportnumhours": [24]}"#, "`[24]`"),
+        (r#"{"manifestid": 7, "reportdatestart": "gestern", "reportnumhours": 24}"#, "`gestern`"),
+        (r#"{"reportdatestart": "2025-10-01", "reportnumhours": 24}"#, "`manifestid` is missing"),
+    ] {
+        std::fs::write(&sidecar, marks).unwrap();
+        let ended = Program::run(tree, source).end();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        for part in [uploads.early.as_str(), said, "count twice"] {
+            assert!(ended.stderr.contains(part), "no {part} in {}", ended.stderr);
+        }
+        let plan = Program::new("plan", tree, source).end();
+        assert!(plan.stdout.contains(said), "{}", plan.stdout);
+        Program::run(tree, source).switch("--strict-duplicates").end().refused(said);
+    }
+}

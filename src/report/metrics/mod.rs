@@ -94,7 +94,7 @@ fn of_the_work(text: &mut Text, snapshot: &Snapshot) {
     let help = "Pod rows of nodes that show no capacity on their day.";
     text.family("without_capacity_rows_total", Kind::Counter, help);
     text.sample(&[], get(Figure::RowsWithoutCapacity));
-    text.family("written_days_total", Kind::Counter, "Days of sources the sink has taken.");
+    text.family("written_days_total", Kind::Counter, "Days of sources that are in their places.");
     text.sample(&[], get(Figure::DaysWritten));
     text.family("written_rows_total", Kind::Counter, "Summary rows of those days.");
     for (kind, figure) in [

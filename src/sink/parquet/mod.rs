@@ -26,7 +26,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type};
 
 use super::file::{FileError, PendingFile};
-use super::{Encode, Encoded, Form, Sink, SinkError};
+use super::{Encode, Encoded, Ended, Form, Sink, SinkError};
 use crate::database::Passing;
 use crate::summary::columns::{COLUMNS, ColumnType};
 use crate::summary::row::{DayMeta, RowBatch, STREAMED_ROWS};
@@ -133,12 +133,12 @@ impl Sink for ParquetSink {
         Err(failed)
     }
 
-    fn end_day(&mut self) -> Result<(), SinkError> {
+    fn end_day(&mut self) -> Result<Ended, SinkError> {
         if self.is_large {
             self.is_large = false;
             self.flush()?;
         }
-        Ok(())
+        Ok(Ended::InPlace)
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), SinkError> {

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use chrono::NaiveDate;
 use postgres::Client;
 
-use super::{Sink, SinkError};
+use super::{Ended, Sink, SinkError};
 use crate::database::{Passing, lock};
 use crate::failpoint;
 use crate::ledger::{Recorder, Rows};
@@ -231,7 +231,7 @@ impl PostgresSink {
         Ok(())
     }
 
-    fn commit(&mut self) -> Result<(), PostgresError> {
+    fn commit(&mut self) -> Result<Ended, PostgresError> {
         let (Some(client), Some(day)) = (&mut self.client, &self.day) else {
             return Err(PostgresError::OutOfOrder { call: "end_day" });
         };
@@ -254,7 +254,7 @@ impl PostgresSink {
         failpoint("sink.postgres.after_commit", date)?;
         match (&self.shared.bulk, load) {
             (Some(bulk), Some(load)) => bulk.loaded(client, &load, day, meta, rows),
-            _ => Ok(()),
+            _ => Ok(Ended::InPlace),
         }
     }
 
@@ -268,7 +268,7 @@ impl PostgresSink {
         }
     }
 
-    fn or_abandon(&mut self, result: Result<(), PostgresError>) -> Result<(), SinkError> {
+    fn or_abandon<T>(&mut self, result: Result<T, PostgresError>) -> Result<T, SinkError> {
         if result.is_err() {
             self.abandon();
         }
@@ -287,7 +287,7 @@ impl Sink for PostgresSink {
         self.or_abandon(result)
     }
 
-    fn end_day(&mut self) -> Result<(), SinkError> {
+    fn end_day(&mut self) -> Result<Ended, SinkError> {
         let result = self.commit();
         self.or_abandon(result)
     }

@@ -46,6 +46,16 @@ pub fn client(bucket: &str, s3: &S3) -> Result<Client, StoreError> {
     // Several providers may be linked in; without a choice the TLS of the client would panic. It
     // fails only where one was chosen before, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    for (setting, value) in [
+        ("s3.access_key", s3.access_key.as_ref().map(|secret| secret.0.as_str())),
+        ("s3.secret_key", s3.secret_key.as_ref().map(|secret| secret.0.as_str())),
+        ("AWS_SESSION_TOKEN", s3.session_token.as_ref().map(|secret| secret.0.as_str())),
+        ("s3.region", Some(s3.region.as_str())),
+    ] {
+        if value.is_some_and(|value| !value.bytes().all(|byte| byte.is_ascii_graphic())) {
+            return Err(StoreError::Unsendable { setting });
+        }
+    }
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_region(&s3.region)

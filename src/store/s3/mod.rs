@@ -28,6 +28,7 @@ use super::error::Cause;
 use super::pending::{Answer, PendingFetch, PendingTail};
 use super::traffic::Traffic;
 use super::{Object, PROGRESS, StoreError};
+use crate::contained::contained_async;
 use crate::settings::S3;
 pub use put::Metadata;
 use retry::Retries;
@@ -155,9 +156,12 @@ impl S3Store {
         work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Answer<T> {
         let (sender, receiver) = bounded(1);
+        let store = self.inner.name.clone();
         self.runtime.spawn(async move {
+            let panicked = |source| Err(StoreError::Request { store, source });
+            let done = contained_async(work).await.unwrap_or_else(panicked);
             // Whoever asked may have gone: after a failure elsewhere no one waits for it.
-            let _ = sender.send(work.await);
+            let _ = sender.send(done);
         });
         Answer { path, receiver, cancelled: self.inner.cancelled.clone() }
     }

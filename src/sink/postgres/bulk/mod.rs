@@ -17,6 +17,7 @@ use super::{PostgresError, failpoint, partitions};
 use crate::database::DatabaseError;
 use crate::ledger::{Recorder, Rows};
 use crate::settings::{BulkMode, Month, Session};
+use crate::sink::Ended;
 use crate::summary::row::DayMeta;
 use choice::{DayOfRun, MonthOfRun};
 use load::Load;
@@ -160,8 +161,8 @@ impl Bulk {
         Ok(Load::new(partition_month, month.days.clone(), partition, staging))
     }
 
-    /// Takes note of a day that was committed to the new table. With the last one the month is put
-    /// in place.
+    /// Takes note of a day that was committed to the new table. With the last one all of the month's
+    /// are put in their places.
     pub fn loaded(
         &self,
         client: &mut Client,
@@ -169,9 +170,9 @@ impl Bulk {
         day: DayOfRun,
         meta: Arc<DayMeta>,
         rows: Rows,
-    ) -> Result<(), PostgresError> {
+    ) -> Result<Ended, PostgresError> {
         if !load.end(day, meta, rows) {
-            return Ok(());
+            return Ok(Ended::Waiting);
         }
         let first = load.month.first;
         let name = Month::of(first);
@@ -195,7 +196,7 @@ impl Bulk {
         if let Some(month) = self.months.get(&name) {
             *lock(month) = MonthState::Done;
         }
-        Ok(())
+        Ok(Ended::AllInPlace(load.loaded().into_iter().map(|(_, day)| day.meta).collect()))
     }
 
     fn put_in_place(&self, client: &mut Client, load: &Load) -> Result<(), Failure> {
