@@ -14,7 +14,7 @@ thread_local! {
 
 /// What a panic said.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the reader cannot go on: {0}")]
+#[error("a library cannot go on: {0}")]
 pub struct Panicked(String);
 
 /// Has a reader do something with bytes. What it used in doing so is not to be used again after an

@@ -275,7 +275,15 @@ fn tables_of_others_are_not_taken_for_leftovers() {
 #[test]
 fn runs_of_several_report_periods_at_once_lose_nothing() {
     let mut stage = Stage::new(Partitions::Registry);
-    stage.client.batch_execute(&format!("TRUNCATE {TABLE}")).unwrap();
+    stage
+        .client
+        .batch_execute(&format!(
+            "TRUNCATE {TABLE}; \
+             INSERT INTO reporting_ocpusagereportperiod (id, cluster_id, report_period_start, \
+               report_period_end, provider_id) \
+             SELECT i, 'c' || i, '2025-10-01 UTC', '2025-11-01 UTC', '{SOURCE}' FROM generate_series(2, 3) i"
+        ))
+        .unwrap();
     let runs: Vec<_> =
         (1..=3).map(|period| stage.run().with("report-period-id", period).start()).collect();
     runs.into_iter().for_each(|run| run.done().succeeds());
@@ -293,15 +301,10 @@ fn runs_of_several_report_periods_at_once_lose_nothing() {
             .iter()
             .map(|row| row.get(0))
             .collect();
-        // Only the first period is known to the database, and with it the cluster.
-        let new: Vec<String> = stage
-            .new
-            .iter()
-            .map(|row| match period {
-                1 => row.clone(),
-                _ => row.replace(r#""cluster_id": "c""#, r#""cluster_id": null"#),
-            })
-            .collect();
+        let cluster = if period == 1 { "c".to_owned() } else { format!("c{period}") };
+        let cluster = format!(r#""cluster_id": "{cluster}""#);
+        let new: Vec<String> =
+            stage.new.iter().map(|row| row.replace(r#""cluster_id": "c""#, &cluster)).collect();
         assert_eq!(rows, new, "report period {period}");
     }
     assert_eq!(stage.tables_left(), 0);
