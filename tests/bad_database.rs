@@ -229,3 +229,14 @@ fn a_statement_timeout_is_told_from_an_interruption() {
     transaction.rollback().unwrap();
     assert_eq!(stage.rows(), before);
 }
+
+#[test]
+fn a_user_without_a_connection_left_is_told_what_gives_one() {
+    let stage = Stage::new();
+    let user = format!("few_{}", stage.database.settings().database);
+    stage.execute(&format!("CREATE ROLE {user} LOGIN PASSWORD 'few' CONNECTION LIMIT 0"));
+    let few = Postgres { user, password: Some(Secret("few".to_owned())), ..stage.tenant.clone() };
+    let run = stage.scene.run_into(&few).with("db-retry-for", "1s");
+    stage.refuses(&run, 4, &["no connection left", &few.user, "--connections"]);
+    stage.execute(&format!("DROP ROLE {}", few.user));
+}

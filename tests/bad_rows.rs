@@ -231,3 +231,20 @@ fn what_is_no_file_is_not_waited_for() {
     done.warns(&["pipe.parquet", "no regular file"]);
     assert_eq!(read_csv(&scene.csv()), before);
 }
+
+#[test]
+fn files_that_only_look_as_if_they_were_read_are_named() {
+    let scene = Scene::new();
+    let file = scene.tree.add(&Table::pods([used(3600.0)]));
+    assert!(!scene.run().done().stderr.contains("look like Parquet"));
+    std::fs::copy(&file, file.with_file_name("9.PARQUET")).unwrap();
+    let folder = file.with_file_name("sub.parquet");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::copy(&file, folder.join("part-0.parquet")).unwrap();
+    std::fs::write(file.with_file_name(".8.parquet.tmp"), "").unwrap();
+    let done = scene.run().done();
+    done.warns(&["2 files look like Parquet", "9.PARQUET", "--layout"]);
+    assert_eq!(cores_of(&scene, &scene.run()), 1.0);
+    let plan = scene.run().subcommand("plan").done();
+    assert!(plan.stdout.contains("sub.parquet/part-0.parquet: matches no template"), "{plan:#?}");
+}

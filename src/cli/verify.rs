@@ -34,7 +34,8 @@ pub struct VerifyArgs {
     #[arg(long = "provider-uuid", value_name = "UUID")]
     pub provider_uuids: Vec<Uuid>,
 
-    /// Largest relative difference of two numbers that still counts as equal
+    /// Largest relative difference of two numbers that still counts as equal; one of 1e-12 or less, not
+    /// relative, always does
     #[arg(long, value_name = "NUMBER", default_value = "1e-9", value_parser = parse_tolerance)]
     pub tolerance: f64,
 

@@ -70,6 +70,11 @@ pub enum DatabaseError {
     NoNativeRoots,
     #[error("cannot set up TLS")]
     TlsSetup { source: Cause },
+    #[error(
+        "PostgreSQL at {server} has no connection left for user `{user}`: give fewer --connections, or \
+         raise the limit of the server, the database or the user"
+    )]
+    NoConnectionLeft { server: String, user: String, source: Cause },
     #[error("cannot connect to PostgreSQL at {server}")]
     Connect { server: String, source: Cause },
     #[error(
@@ -132,6 +137,7 @@ impl DatabaseError {
                 SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
                     Self::NotAdmitted { server, user, database, source }
                 }
+                SqlState::TOO_MANY_CONNECTIONS => Self::NoConnectionLeft { server, user, source },
                 // It starts or shuts down.
                 SqlState::CANNOT_CONNECT_NOW => {
                     let step = format!("connecting to {server}");
@@ -215,6 +221,7 @@ impl DatabaseError {
         matches!(
             self,
             Self::Unreachable { .. }
+                | Self::NoConnectionLeft { .. }
                 | Self::Connect { .. }
                 | Self::ConnectionLost { .. }
                 | Self::TlsNotOffered { .. }

@@ -33,8 +33,9 @@ pub fn plan(
     let mut units = Vec::new();
     let mut skipped = Vec::new();
     let mut candidates = Vec::new();
+    let mut unread = BTreeSet::new();
     for (source, &provider) in settings.provider_uuids.iter().enumerate() {
-        let found = candidates_of(settings, store, source, provider)?;
+        let found = candidates_of(settings, store, source, provider, &mut unread)?;
         if found.is_empty() && !is_known(settings, store, provider)? {
             return Err(unknown_provider(settings, store, provider)?);
         }
@@ -86,6 +87,7 @@ pub fn plan(
         rows_pruned: 0,
         superseded,
         odd_marks,
+        unread: unread.into_iter().collect(),
         unchanged: 0,
         missing_columns: missing_columns(&files),
     };
@@ -155,8 +157,10 @@ fn candidates_of(
     store: &Store,
     source: usize,
     provider: Uuid,
+    unread: &mut BTreeSet<Arc<str>>,
 ) -> Result<Vec<Candidate>, PlanError> {
     let mut candidates = Vec::new();
+    let is_known = known_paths(settings, provider);
     for (template, part) in templates(settings) {
         let mut found: BTreeMap<Arc<str>, Candidate> = BTreeMap::new();
         for month in settings.months() {
@@ -166,6 +170,9 @@ fn candidates_of(
             for prefix in matcher.prefixes() {
                 for object in store.list(prefix)? {
                     if !matcher.matches(&object.path) {
+                        if looks_like_parquet(&object.path) && !is_known(&object.path) {
+                            unread.insert(object.path);
+                        }
                         continue;
                     }
                     // A template without a month gives each file for all of them.
@@ -182,6 +189,27 @@ fn candidates_of(
         candidates.extend(found.into_values());
     }
     Ok(candidates)
+}
+
+/// Tells the paths of any report type, be they read in this run or not.
+fn known_paths(settings: &Settings, provider: Uuid) -> impl Fn(&str) -> bool {
+    let layout = &settings.input.layout;
+    let types = [Some(&layout.hourly), layout.daily.as_ref()];
+    let paths = types.into_iter().flatten().flat_map(|paths| {
+        [&paths.pod_usage, &paths.storage_usage, &paths.node_labels, &paths.namespace_labels]
+    });
+    let (org, months) = (&settings.input.org_id, settings.months());
+    let matchers: Vec<PathMatcher> =
+        paths.map(|template| PathMatcher::new(template, org, provider, &months)).collect();
+    move |path| matchers.iter().any(|matcher| matcher.matches(path))
+}
+
+/// Whether someone may believe that a file is read: `x.PARQUET`, `x.parquet.gz`, `x.parquet/part-0`.
+fn looks_like_parquet(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    path.to_ascii_lowercase().contains(".parquet")
+        && !name.starts_with(['.', '_'])
+        && !name.ends_with(".metadata.json")
 }
 
 /// Whether the tree holds anything of a provider, be it of other months.

@@ -50,6 +50,8 @@ pub struct Plan {
     pub superseded: Vec<Superseded>,
     /// Files that count although what their metadata says of their upload is odd.
     pub odd_marks: Vec<(Arc<str>, OddMark)>,
+    /// Files among those that are read which look as if they were, but match no template.
+    pub unread: Vec<Arc<str>>,
     /// Days that were left out since they are done already.
     pub unchanged: usize,
     /// Columns that some files lack, with how many do.

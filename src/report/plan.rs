@@ -128,6 +128,7 @@ impl<'a> PlanReport<'a> {
                 })
             })
             .collect();
+        let unread: Vec<&str> = plan.unread.iter().map(|path| &**path).collect();
         let odd_marks: Vec<Value> = plan
             .odd_marks
             .iter()
@@ -170,6 +171,7 @@ impl<'a> PlanReport<'a> {
                 "superseded": superseded,
                 "pruned": {"row_groups": plan.groups_pruned, "rows": plan.rows_pruned},
                 "months": skipped,
+                "unread": unread,
             },
             "odd_marks": odd_marks,
             "missing_columns": missing,
@@ -258,6 +260,9 @@ impl<'a> PlanReport<'a> {
                 plan.groups_pruned, plan.rows_pruned
             )?;
         }
+        for path in &plan.unread {
+            writeln!(f, "  {path}: matches no template, so it is not read")?;
+        }
         for (path, mark) in &plan.odd_marks {
             writeln!(f, "  nothing of {path}, whatever its upload: {mark}")?;
         }
@@ -268,6 +273,7 @@ impl<'a> PlanReport<'a> {
             && plan.skipped.is_empty()
             && plan.groups_pruned == 0
             && plan.odd_marks.is_empty()
+            && plan.unread.is_empty()
             && plan.missing_columns.is_empty();
         if nothing { writeln!(f, "  nothing") } else { Ok(()) }
     }

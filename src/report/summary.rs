@@ -42,6 +42,14 @@ pub fn warn_of_plan(plan: &Plan) {
         let files = plan.superseded.len();
         tracing::warn!(files, "{files} files of superseded uploads left out in all: see `plan`");
     }
+    if let [example, ..] = &plan.unread[..] {
+        let files = plan.unread.len();
+        tracing::warn!(
+            files,
+            "{files} files look like Parquet, but their paths match no template, so that they are not \
+             read, such as {example}: see --layout"
+        );
+    }
     for (path, mark) in plan.odd_marks.iter().take(MOST) {
         tracing::warn!(
             %path,
