@@ -5,11 +5,11 @@
 # Packages that are missing are installed by apt-get, as root or through sudo. The last line counts tests and
 # scenarios: `N passed, M failed, K skipped`. Exit code: 0 only if every step passed.
 #
-# TEST_TIMEOUT    seconds after which a hanging run is ended; 2700 without it
+# TEST_TIMEOUT    seconds after which a hanging run is ended; 3600 without it
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-limit=${TEST_TIMEOUT:-2700}
+limit=${TEST_TIMEOUT:-3600}
 passed=0 failed=0 skipped=0
 log=$(mktemp) || exit 1
 trap 'rm -f "$log"' EXIT
