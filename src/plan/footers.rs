@@ -153,7 +153,9 @@ impl RowGroup {
 }
 
 fn unpacked_bytes(chunk: &ColumnChunkMetaData) -> u64 {
-    chunk.uncompressed_size().max(0) as u64
+    /// More than any memory; a footer may say what it likes, and sums of it must stay sums.
+    const MOST: u64 = 1 << 36;
+    (chunk.uncompressed_size().max(0) as u64).min(MOST)
 }
 
 /// Bytes of a page and the dictionary of a column. A column chunk can be a single page.

@@ -24,11 +24,11 @@ pub struct ObservedSink {
     waiting: Arc<Mutex<Waiting>>,
 }
 
+type Waiting = HashMap<(Uuid, NaiveDate), (DayInProgress, Duration)>;
+
 fn key(meta: &DayMeta) -> (Uuid, NaiveDate) {
     (meta.source_uuid, meta.date)
 }
-
-type Waiting = HashMap<(Uuid, NaiveDate), (DayInProgress, Duration)>;
 
 impl ObservedSink {
     pub fn new(sink: Box<dyn Sink>, telemetry: Arc<Telemetry>) -> Self {
