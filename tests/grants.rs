@@ -132,6 +132,28 @@ fn a_ledger_that_the_owner_made_as_documented_does_without_create() {
 }
 
 #[test]
+fn who_may_only_read_can_ask_what_is_done() {
+    let stage = Stage::new();
+    stage.documented(&documented(GRANTS, 0));
+    let run = stage.run();
+    run.done().succeeds();
+    let user = &stage.user.user;
+    stage.sql(&format!(
+        "REVOKE INSERT, DELETE ON org1234567.{TABLE} FROM {user}; \
+         REVOKE CREATE ON SCHEMA org1234567 FROM {user}; \
+         ALTER TABLE org1234567.ocp_rollup_ledger OWNER TO CURRENT_USER; \
+         GRANT SELECT ON org1234567.ocp_rollup_ledger TO {user}"
+    ));
+    let status = run.clone().subcommand("status");
+    let asked = status.done();
+    asked.succeeds();
+    assert!(asked.stdout.contains("2 days: 2 done"), "{asked:#?}");
+    run.done().fails(4, &["lacks INSERT", "ocp_rollup_ledger"]);
+    stage.sql(&format!("REVOKE SELECT ON org1234567.ocp_rollup_ledger FROM {user}"));
+    status.done().fails(4, &["lacks SELECT", "ocp_rollup_ledger"]);
+}
+
+#[test]
 fn each_grant_that_is_missing_is_named() {
     let stage = Stage::new();
     stage.documented(&documented(GRANTS, 0));

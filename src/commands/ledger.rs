@@ -3,7 +3,7 @@
 use anyhow::Result;
 use postgres::Client;
 
-use crate::ledger::{Ledger, LedgerError, Recorder, State, fingerprint};
+use crate::ledger::{Access, Ledger, LedgerError, Recorder, State, fingerprint};
 use crate::lookups::Lookups;
 use crate::plan::Plan;
 use crate::settings::Settings;
@@ -44,7 +44,7 @@ pub fn begin(
 }
 
 fn forgetting(settings: &Settings, client: &mut Client) -> Result<Option<Recorder>, LedgerError> {
-    match Ledger::find(client, &settings.postgres.schema, TABLE) {
+    match Ledger::find(client, &settings.postgres.schema, TABLE, Access::Write) {
         Ok(ledger) => Ok(ledger.map(Recorder::forgetting)),
         Err(error @ (LedgerError::NoPrivilege { .. } | LedgerError::Foreign { .. })) => {
             tracing::warn!(

@@ -8,7 +8,7 @@ use super::signals::Signals;
 use super::{exit, logging, output, run};
 use crate::cli::status::StatusFlags;
 use crate::database;
-use crate::ledger::{Ledger, State, fingerprint};
+use crate::ledger::{Access, Ledger, State, fingerprint};
 use crate::lookups::periods;
 use crate::plan::{discover, units};
 use crate::report::status::{DayStatus, StatusReport};
@@ -34,7 +34,7 @@ pub fn run(flags: &StatusFlags) -> Result<u8> {
         let meta = |provider, month| periods.get(&(provider, month)).cloned().unwrap_or_default();
         Ok(pool.install(|| discover::plan(settings, &store, &meta))?)
     })?;
-    let ledger = Ledger::find(&mut client, &settings.postgres.schema, TABLE)?;
+    let ledger = Ledger::find(&mut client, &settings.postgres.schema, TABLE, Access::Read)?;
     let sources = &settings.provider_uuids;
     let mut entries = match ledger {
         Some(ledger) => ledger.entries(&mut client, sources, settings.from, settings.to)?,

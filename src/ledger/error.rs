@@ -20,6 +20,10 @@ pub enum LedgerError {
     )]
     NoPrivilege { table: String, privilege: &'static str },
     #[error(
+        "the database user lacks SELECT on {table}, which says what each day was made of: grant it"
+    )]
+    MayNotRead { table: String },
+    #[error(
         "{table} is not as this program makes it: drop it, after which every day counts as not yet \
          done, or do without by --ledger off"
     )]

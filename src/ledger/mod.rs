@@ -11,4 +11,4 @@ pub use error::LedgerError;
 pub use fingerprint::Fingerprint;
 pub use recorder::{Recorder, Rows};
 pub use state::{Change, State};
-pub use table::{Entry, Ledger};
+pub use table::{Access, Entry, Ledger};

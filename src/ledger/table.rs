@@ -18,6 +18,22 @@ pub const TABLE: &str = "ocp_rollup_ledger";
 const COLUMNS: &str = "report_period_id, objects, object_count, lookups, settings, program, \
                        pod_rows, storage_rows, unallocated_rows";
 
+/// What a command does with the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    Write,
+}
+
+impl Access {
+    fn privileges(self) -> &'static [&'static str] {
+        match self {
+            Access::Read => &["SELECT"],
+            Access::Write => &["SELECT", "INSERT", "UPDATE", "DELETE"],
+        }
+    }
+}
+
 /// The ledger of one tenant.
 #[derive(Debug, Clone)]
 pub struct Ledger {
@@ -46,7 +62,7 @@ impl Ledger {
     /// # Errors
     /// A table that may not be made or used, or is another program's; what PostgreSQL refuses.
     pub fn open(client: &mut Client, schema: &str, summary: &str) -> Result<Self, LedgerError> {
-        if let Some(ledger) = Self::find(client, schema, summary)? {
+        if let Some(ledger) = Self::find(client, schema, summary, Access::Write)? {
             return Ok(ledger);
         }
         let ledger = Self::named(schema, summary);
@@ -57,11 +73,11 @@ impl Ledger {
             error => error.into(),
         })?;
         // What another run made meanwhile may not be for this user.
-        ledger.check(client)?;
+        ledger.check(client, Access::Write)?;
         Ok(ledger)
     }
 
-    /// The ledger of `schema`, if it has one.
+    /// The ledger of `schema`, if it has one, for a user who needs `access` to it.
     ///
     /// # Errors
     /// As for [`Ledger::open`].
@@ -69,6 +85,7 @@ impl Ledger {
         client: &mut Client,
         schema: &str,
         summary: &str,
+        access: Access,
     ) -> Result<Option<Self>, LedgerError> {
         let ledger = Self::named(schema, summary);
         let found = exists(client, schema)
@@ -76,7 +93,7 @@ impl Ledger {
         if !found {
             return Ok(None);
         }
-        ledger.check(client)?;
+        ledger.check(client, access)?;
         Ok(Some(ledger))
     }
 
@@ -132,19 +149,23 @@ impl Ledger {
     }
 
     /// Refuses a table that this user cannot use or that is another's.
-    fn check(&self, client: &mut Client) -> Result<(), LedgerError> {
+    fn check(&self, client: &mut Client, access: Access) -> Result<(), LedgerError> {
         let table = &self.table;
         let step = || format!("looking at {table}");
-        for privilege in ["SELECT", "INSERT", "UPDATE", "DELETE"] {
+        for privilege in access.privileges() {
             let granted: bool = client
                 .query_one(
                     "SELECT has_table_privilege($1::text::regclass, $2)",
-                    &[table, &privilege],
+                    &[table, privilege],
                 )
                 .and_then(|row| row.try_get(0))
                 .map_err(|source| DatabaseError::querying(step(), source))?;
             if !granted {
-                return Err(LedgerError::NoPrivilege { table: table.clone(), privilege });
+                let table = table.clone();
+                return Err(match access {
+                    Access::Read => LedgerError::MayNotRead { table },
+                    Access::Write => LedgerError::NoPrivilege { table, privilege },
+                });
             }
         }
         let columns = format!("SELECT source_uuid, usage_day, {COLUMNS}, written_at FROM {table}");
