@@ -4,7 +4,7 @@
     backfill_ray.py --shards 16 --cpus 2 --memory 1GiB -- \\
         run --config config.yaml --from 2025-07-01 --to 2025-10-31
 
-What follows `--` goes to the program as it is. Ray chooses the nodes, keeps to the processors and memory that
+What follows `--` goes to the program as it is. A first task plans, so that shards have about as many rows. Ray chooses the nodes, keeps to the processors and memory that
 each task asks for, and starts a task again whose node died; a shard can be run again, or twice at once, and
 leaves the same rows. The program, its configuration file and its spill folder must be on every node under the
 same path; environment variables of the database and the object store are handed on from here.
@@ -16,9 +16,11 @@ import argparse
 import collections
 import ctypes
 import os
+import json
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 # Exit codes of ocp-rollup that another try may turn into success: database, interrupted, and killed.
@@ -47,7 +49,7 @@ def arguments(argv):
         description="Runs the shards of an ocp-rollup backfill on a Ray cluster.",
         epilog="Everything after -- are the arguments of ocp-rollup: `-- run --from … --to …`.",
     )
-    parser.add_argument("--shards", type=int, required=True, help="parts to divide the (source, day) pairs into")
+    parser.add_argument("--shards", type=int, required=True, help="parts to divide the (source, day) pairs into, by rows")
     parser.add_argument("--address", default=None, help="of the Ray cluster; the local one, or a new one, without it")
     parser.add_argument("--binary", default="ocp-rollup", help="the program on the nodes (%(default)s)")
     parser.add_argument("--cpus", type=float, default=1, help="processors of a task, and its threads (%(default)s)")
@@ -58,7 +60,7 @@ def arguments(argv):
         at = argv.index("--")
         own, rest = argv[:at], argv[at + 1 :]
     options = parser.parse_args(own)
-    if not rest:
+    if rest[:1] != ["run"]:
         parser.error("the arguments of ocp-rollup are missing: `-- run --from … --to …`")
     if options.shards < 1:
         parser.error("--shards must be at least 1")
@@ -75,17 +77,45 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def run_shard(index, options, environment):
-    """Runs one shard. Returns (index, exit code, seconds, last lines of the log)."""
-    start = time.monotonic()
-    variables = dict(os.environ)
-    variables.update(environment)
-    variables.update(
-        OCP_ROLLUP_SHARD_INDEX=str(index),
-        OCP_ROLLUP_SHARD_COUNT=str(options.shards),
-        OCP_ROLLUP_THREADS=str(max(1, int(options.cpus))),
-        OCP_ROLLUP_MEMORY_LIMIT=str(options.memory),
+def variables(options, environment):
+    return {
+        **os.environ,
+        **environment,
+        "OCP_ROLLUP_THREADS": str(max(1, int(options.cpus))),
+        "OCP_ROLLUP_MEMORY_LIMIT": str(options.memory),
+    }
+
+
+def weigh(options, environment):
+    """Plans the run. Returns (exit code, the rows of its days as --shard-weights takes them, the log).
+
+    Once, and not by each shard: what is uploaded between the starts of two must not move a day to one that is done.
+    """
+    plan = [options.binary, "plan", *options.command[1:], "--json"]
+    done = subprocess.run(
+        plan, env=variables(options, environment), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
     )
+    if done.returncode != 0:
+        return done.returncode, None, done.stderr
+    return 0, json.dumps({"days": json.loads(done.stdout)["days"]}), done.stderr
+
+
+def run_shard(index, weights, options, environment):
+    """Runs one shard. Returns (index, exit code, seconds, last lines of the log)."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        file.write(weights)
+        file.flush()
+        shard = {
+            "OCP_ROLLUP_SHARD_INDEX": str(index),
+            "OCP_ROLLUP_SHARD_COUNT": str(options.shards),
+            "OCP_ROLLUP_SHARD_WEIGHTS": file.name,
+        }
+        return index, *run_program(options, {**variables(options, environment), **shard})
+
+
+def run_program(options, variables):
+    """Runs the program. Returns (exit code, seconds, last lines of the log)."""
+    start = time.monotonic()
     process = subprocess.Popen(
         [options.binary, *options.command],
         env=variables,
@@ -100,7 +130,7 @@ def run_shard(index, options, environment):
     code = process.wait()
     if code in PASSING:
         raise Passing(code if code >= 0 else 128 - code, "".join(lines))
-    return index, code, time.monotonic() - start, "".join(lines)
+    return code, time.monotonic() - start, "".join(lines)
 
 
 def main(argv):
@@ -110,13 +140,18 @@ def main(argv):
 
     ray.init(address=options.address, log_to_driver=False)
     environment = {k: v for k, v in os.environ.items() if k.startswith(HANDED_ON)}
-    task = ray.remote(run_shard).options(
-        num_cpus=options.cpus,
-        memory=options.memory,
-        max_retries=options.retries,
-        retry_exceptions=[Passing],
-    )
-    pending = {task.remote(i, options, environment): i for i in range(options.shards)}
+    needs = {"num_cpus": options.cpus, "memory": options.memory, "max_retries": options.retries}
+    try:
+        code, weights, log = ray.get(ray.remote(weigh).options(**needs).remote(options, environment))
+    except ray.exceptions.RayError as error:
+        code, weights, log = NOT_RUN, None, str(error)
+    if code != 0:
+        print(f"planning: exit code {code}\n{log}", file=sys.stderr, flush=True)
+        ray.shutdown()
+        return code if code > 0 else 128 - code
+    task = ray.remote(run_shard).options(**needs, retry_exceptions=[Passing])
+    weights = ray.put(weights)
+    pending = {task.remote(i, weights, options, environment): i for i in range(options.shards)}
     first_failure, done = None, 0
     while pending:
         (ready,), _ = ray.wait(list(pending), num_returns=1)

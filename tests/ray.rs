@@ -87,7 +87,8 @@ fn a_node_that_dies_changes_no_row() {
     fs::create_dir(&marks).unwrap();
     let wrapper = folder.path().join("slow");
     let script = format!(
-        "#!/bin/sh\ntouch '{}'/$OCP_ROLLUP_SHARD_INDEX.$$\nsleep 2\nexec '{PROGRAM}' \"$@\"\n",
+        "#!/bin/sh\n[ \"$1\" = plan ] || {{ touch '{}'/$OCP_ROLLUP_SHARD_INDEX.$$; sleep 2; }}\n\
+         exec '{PROGRAM}' \"$@\"\n",
         marks.display()
     );
     fs::write(&wrapper, script).unwrap();

@@ -166,6 +166,64 @@ fn plan_shows_how_the_days_are_shared() {
     assert!(text.contains("the largest has"), "{text}");
 }
 
+/// Days of 40, 10, 20 and 10 rows, each in a file of its own.
+fn days_of_unequal_weight(scene: &Scene) {
+    for (day, rows) in (1..).zip([40, 10, 20, 10]) {
+        let at = format!("2025-10-{day:02} 00:00");
+        let rows = (0..rows).map(|i| pod().at(&at).with("namespace", format!("n{i}").as_str()));
+        scene.tree.add(&Table::pods(rows));
+    }
+}
+
+#[test]
+fn weights_share_the_days_by_their_rows() {
+    let scene = Scene::new();
+    days_of_unequal_weight(&scene);
+    let run = scene.run().with("to", "2025-10-05");
+    run.done().succeeds();
+    let (_, whole) = days(&std::fs::read(scene.csv()).unwrap());
+    assert_eq!(whole.len(), 4);
+    let plan = run.clone().subcommand("plan").without("sink");
+    let weights = scene.lookups().join("weights.json");
+    std::fs::write(&weights, plan.clone().switch("--json").done().stdout).unwrap();
+    // Once they were weighed it no longer matters what comes.
+    days_of_unequal_weight(&scene);
+    run.done().succeeds();
+    let (_, whole) = days(&std::fs::read(scene.csv()).unwrap());
+    let run = run.with("shard-count", 2).with("shard-weights", weights.display());
+    let shared = plan.with("shard-count", 2).with("shard-weights", weights.display());
+    let text = shared.clone().done().stdout;
+    assert!(text.contains("the largest has 1.00 times the rows of the mean"), "{text}");
+    let json: serde_json::Value =
+        serde_json::from_str(&shared.clone().switch("--json").done().stdout).unwrap();
+    // The first day outweighs the others; the fifth, which holds nothing, goes where fewer days are.
+    assert_eq!((&json["shards"][0]["days"], &json["shards"][1]["days"]), (&2.into(), &3.into()));
+    let mut together = BTreeMap::new();
+    for index in 0..2 {
+        run.clone().with("shard-index", index).done().succeeds();
+        let (_, part) = days(&std::fs::read(scene.csv()).unwrap());
+        together.extend(part);
+    }
+    assert_eq!(together, whole);
+}
+
+#[test]
+fn weights_must_be_a_plan_of_the_days_asked_for() {
+    let scene = Scene::new();
+    days_of_unequal_weight(&scene);
+    let weights = scene.lookups().join("weights.json");
+    let run = scene.run().with("shard-weights", weights.display());
+    run.done().fails(2, &["--shard-weights", "no shard count", "--shard-count"]);
+    let run = run.with("shard-count", 2).with("shard-index", 0);
+    run.done().fails(2, &["cannot read the weights", "weights.json", "plan --json"]);
+    std::fs::write(&weights, "{\"days\": [{}]}").unwrap();
+    run.done().fails(2, &["weights.json is not what `ocp-rollup plan --json` prints"]);
+    let plan = scene.run().subcommand("plan").without("sink").switch("--json").done().stdout;
+    std::fs::write(&weights, plan.replace("2025-10", "2024-10")).unwrap();
+    run.done().fails(2, &["weighs none of the days asked for", "give it to every shard"]);
+    scene.wrote_nothing();
+}
+
 #[test]
 fn a_shard_must_be_one_of_those_there_are() {
     let scene = Scene::new();

@@ -70,7 +70,7 @@ pub struct RunFlags {
     pub allow_empty: Option<String>,
 
     /// Share the days with other hosts: this run does one of so many parts, which --shard-index
-    /// names. Which days those are depends on the sources and days asked for alone.
+    /// names. Which days those are depends on the sources and days asked for, and on --shard-weights.
     #[arg(long, value_name = "N", value_parser = text(), help_heading = "What to roll up")]
     pub shard_count: Option<String>,
 
@@ -78,6 +78,13 @@ pub struct RunFlags {
     /// an indexed Job].
     #[arg(long, value_name = "I", value_parser = text(), help_heading = "What to roll up")]
     pub shard_index: Option<String>,
+
+    /// Share the days so that each part has about as many rows, by this output of `ocp-rollup plan
+    /// --json` for the same sources and days. Every part must be given the same file: they would not be the
+    /// whole otherwise [default: as many days for each].
+    #[arg(long, value_name = "FILE", value_parser = text(), help_heading = "What to roll up")]
+    pub shard_weights: Option<String>,
+
     /// Leave out days whose input has not changed since their rows were written, by the ledger;
     /// after a crash the same command goes on where it stopped. `ocp-rollup status` shows which.
     #[arg(long, value_name = "on|off", num_args = 0..=1, require_equals = true,
@@ -248,6 +255,7 @@ impl Flags for RunFlags {
             "allow-empty" => self.allow_empty.clone(),
             "shard-count" => self.shard_count.clone(),
             "shard-index" => self.shard_index.clone(),
+            "shard-weights" => self.shard_weights.clone(),
             "incremental" => self.incremental.clone(),
             "ledger" => self.ledger.clone(),
             "db-lock-wait" => self.db_lock_wait.clone(),

@@ -11,6 +11,7 @@ use crate::lookups::periods::PeriodError;
 use crate::memory::shares::TooSmall;
 use crate::pipeline::RunError;
 use crate::plan::PlanError;
+use crate::plan::weights::WeightsError;
 use crate::process::WorkerError;
 use crate::report::metrics::MetricsError;
 use crate::report::run::ReportError;
@@ -51,7 +52,7 @@ pub fn code(error: &anyhow::Error) -> u8 {
         if cause.is::<TooSmall>() {
             return MEMORY;
         }
-        if cause.is::<SettingsError>() {
+        if cause.is::<SettingsError>() || cause.is::<WeightsError>() {
             return USAGE;
         }
         if let Some(error) = cause.downcast_ref::<MetricsError>() {

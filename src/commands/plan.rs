@@ -30,8 +30,8 @@ pub fn run(flags: &PlanFlags) -> Result<u8> {
         Ok(pool.install(|| discover::plan(settings, &store, &meta))?)
     })?;
     let mut balance = Vec::new();
-    if let Some(sharding) = settings.sharding {
-        let dealer = Dealer::new(settings, sharding.count);
+    if let Some(sharding) = &settings.sharding {
+        let dealer = Dealer::new(settings, sharding)?;
         balance = dealer.balance(&plan);
         if let Some(index) = sharding.index {
             dealer.keep(&mut plan, index);

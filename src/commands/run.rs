@@ -227,11 +227,12 @@ fn seed() -> u64 {
 }
 
 /// Leaves the days to other hosts that are theirs.
-fn keep_shard(settings: &Settings, plan: &mut Plan) -> Result<(), SettingsError> {
-    let Some(Sharding { count, index }) = settings.sharding else { return Ok(()) };
+fn keep_shard(settings: &Settings, plan: &mut Plan) -> Result<()> {
+    let Some(sharding) = &settings.sharding else { return Ok(()) };
+    let &Sharding { count, index, .. } = sharding;
     let index = index.ok_or_else(|| SettingsError::no_shard_index(count))?;
     let whole = plan.units.len();
-    Dealer::new(settings, count).keep(plan, index);
+    Dealer::new(settings, sharding)?.keep(plan, index);
     let days = plan.units.len();
     tracing::info!(index, count, days, "shard {index} of {count}: {days} of {whole} days");
     Ok(())

@@ -9,6 +9,7 @@ mod open;
 pub mod ranges;
 pub mod shards;
 pub mod units;
+pub mod weights;
 
 use std::ops::Range;
 use std::sync::Arc;

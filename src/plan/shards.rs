@@ -1,9 +1,13 @@
 //! Which of the hosts that share a run does which units.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use super::Plan;
-use super::units::Unit;
+use super::units::{self, Unit};
+use super::weights::{Weights, WeightsError};
 use crate::decode::times::day_number;
-use crate::settings::Settings;
+use crate::settings::{Settings, Sharding};
 
 /// What one shard reads and replaces.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,35 +19,55 @@ pub struct ShardWork {
     pub bytes: u64,
 }
 
-/// Days of sources dealt out like cards: source by source in the order of their ids, day by day.
+/// The days of sources, dealt out to shards.
 ///
-/// A unit's shard depends on the sources, the days and the number of shards that were asked for, and
-/// on nothing that is read. Were it to follow the sizes of files, then an upload between the starts of two
-/// shards, or before one of them is tried again, could move a day to a shard that is done already, and no
-/// one would do it. The days of a source weigh about the same, so that shards do too.
+/// A unit's shard depends on the sources, the days and the number of shards that were asked for, and on the
+/// weights that were given, if any: on nothing that is read of the input. Were it to follow the sizes of
+/// files as each shard finds them, then an upload between the starts of two shards, or before one of them is
+/// tried again, could move a day to a shard that is done already, and no one would do it.
 #[derive(Debug, Clone)]
 pub struct Dealer {
     count: usize,
     /// Of each source: where its days begin in the deal.
     offsets: Vec<i64>,
     first_day: i64,
+    /// By position in the deal.
+    shards: Vec<usize>,
 }
 
 impl Dealer {
-    /// `count` is not zero.
-    pub fn new(settings: &Settings, count: usize) -> Self {
-        let days = (settings.to - settings.from).num_days() + 1;
+    /// For the days of a run that is shared.
+    ///
+    /// # Errors
+    /// Weights that cannot be read, or that are of other days.
+    pub fn new(settings: &Settings, sharding: &Sharding) -> Result<Self, WeightsError> {
+        let dates: Vec<_> = units::days(settings.from, settings.to).collect();
         let mut sorted = settings.provider_uuids.clone();
         sorted.sort_unstable();
-        let rank = |provider| sorted.binary_search(provider).unwrap_or(0) as i64;
-        let offsets = settings.provider_uuids.iter().map(|p| rank(p) * days).collect();
-        Dealer { count: count.max(1), offsets, first_day: day_number(settings.from) }
+        let rank = |provider| sorted.binary_search(provider).unwrap_or(0) * dates.len();
+        let offsets = settings.provider_uuids.iter().map(|p| rank(p) as i64).collect();
+        let count = sharding.count.max(1);
+        let positions = sorted.len() * dates.len();
+        let shards = match &sharding.weights {
+            None => in_turn(positions, count),
+            Some(path) => {
+                let weights = Weights::read(path)?;
+                let days =
+                    sorted.iter().flat_map(|&source| dates.iter().map(move |d| (source, *d)));
+                let rows: Vec<_> = days.map(|(source, date)| weights.rows(source, date)).collect();
+                if rows.iter().all(Option::is_none) {
+                    return Err(WeightsError::OtherDays { path: path.clone() });
+                }
+                by_weight(&rows.iter().map(|rows| rows.unwrap_or(0)).collect::<Vec<_>>(), count)
+            }
+        };
+        Ok(Dealer { count, offsets, first_day: day_number(settings.from), shards })
     }
 
     /// The shard of a unit, from 0.
     pub fn shard(&self, unit: &Unit) -> usize {
         let day = day_number(unit.meta.date) - self.first_day;
-        (self.offsets[unit.source] + day) as usize % self.count
+        self.shards[(self.offsets[unit.source] + day) as usize]
     }
 
     /// What each shard of a whole plan would do.
@@ -73,6 +97,29 @@ impl Dealer {
     }
 }
 
+/// Source by source in the order of their ids, day by day: the days of one source weigh about the same, so
+/// that shards do too.
+fn in_turn(positions: usize, count: usize) -> Vec<usize> {
+    (0..positions).map(|position| position % count).collect()
+}
+
+/// The heaviest first, each to the shard that has the least so far.
+fn by_weight(rows: &[u64], count: usize) -> Vec<usize> {
+    let mut heaviest_first: Vec<usize> = (0..rows.len()).collect();
+    heaviest_first.sort_by_key(|&position| Reverse(rows[position]));
+    // Days that weigh nothing are shared evenly too.
+    let mut least: BinaryHeap<_> = (0..count).map(|shard| Reverse((0u64, 0, shard))).collect();
+    let mut shards = vec![0; rows.len()];
+    for position in heaviest_first {
+        let Some(mut top) = least.peek_mut() else { continue };
+        let Reverse((held, days, shard)) = &mut *top;
+        shards[position] = *shard;
+        *held = held.saturating_add(rows[position]);
+        *days += 1;
+    }
+    shards
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -87,7 +134,8 @@ mod tests {
 
     fn dealer(sources: usize, days: i64, count: usize) -> Dealer {
         let offsets = (0..sources as i64).map(|source| source * days).collect();
-        Dealer { count, offsets, first_day: 20_000 }
+        let shards = in_turn(sources * days as usize, count);
+        Dealer { count, offsets, first_day: 20_000, shards }
     }
 
     fn units(sources: usize, days: i64) -> Vec<Unit> {
@@ -117,6 +165,27 @@ mod tests {
             let (least, most) = (held.iter().min().unwrap(), held.iter().max().unwrap());
             prop_assert!(most - least <= 1, "{held:?}");
         }
+    }
+
+    proptest! {
+        /// No shard has more than the mean and one day, which no deal of whole days can promise to beat by much.
+        #[test]
+        fn heavy_days_are_spread(rows in prop::collection::vec(0u64..1000, 1..80), count in 1usize..9) {
+            let shards = by_weight(&rows, count);
+            let mut held = vec![0; count];
+            for (&rows, &shard) in rows.iter().zip(&shards) {
+                held[shard] += rows;
+            }
+            let heaviest = rows.iter().max().unwrap();
+            let mean = rows.iter().sum::<u64>() / count as u64;
+            prop_assert!(*held.iter().max().unwrap() <= mean + heaviest, "{held:?}");
+            prop_assert_eq!(shards, by_weight(&rows, count));
+        }
+    }
+
+    #[test]
+    fn days_that_weigh_nothing_are_shared_evenly() {
+        assert_eq!(by_weight(&[0, 9, 0, 0, 9, 0], 2), [0, 0, 1, 0, 1, 1]);
     }
 
     #[test]

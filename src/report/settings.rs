@@ -120,9 +120,11 @@ pub fn shown(settings: &Settings) -> Vec<(&'static str, String)> {
     add(&keys::MEMORY_LIMIT, or(performance.memory_limit.as_ref(), "auto"));
     add(&keys::SPILL_DIR, performance.spill_dir.display().to_string());
     add(&keys::ALLOW_EMPTY, switch(settings.allow_empty));
-    if let Some(sharding) = settings.sharding {
+    if let Some(sharding) = &settings.sharding {
         add(&keys::SHARD_COUNT, sharding.count.to_string());
         add(&keys::SHARD_INDEX, or(sharding.index.as_ref(), "not given"));
+        let weights = sharding.weights.as_deref().map(Path::display);
+        add(&keys::SHARD_WEIGHTS, or(weights.as_ref(), "none"));
     }
     add(&keys::INCREMENTAL, switch(settings.incremental));
     add(&keys::LEDGER, switch(settings.ledger));

@@ -140,6 +140,7 @@ keys! {
     ALLOW_EMPTY = "run.allow_empty", Some("allow-empty"), [], Text;
     SHARD_COUNT = "run.shard_count", Some("shard-count"), [], Text;
     SHARD_INDEX = "run.shard_index", Some("shard-index"), ["JOB_COMPLETION_INDEX"], Text;
+    SHARD_WEIGHTS = "run.shard_weights", Some("shard-weights"), [], Text;
     INCREMENTAL = "run.incremental", Some("incremental"), [], Text;
     LEDGER = "run.ledger", Some("ledger"), [], Text;
 

@@ -73,11 +73,13 @@ pub struct Settings {
 }
 
 /// How a run is divided among hosts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sharding {
     pub count: usize,
     /// The part that this host does, from 0; `None` where only the division is asked for.
     pub index: Option<usize>,
+    /// What `plan --json` printed, to share the days by their rows.
+    pub weights: Option<PathBuf>,
 }
 
 impl Settings {

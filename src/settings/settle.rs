@@ -241,8 +241,9 @@ fn memory_limit(sources: &mut Sources<'_>) -> Result<Option<u64>, SettingsError>
 
 fn sharding(sources: &mut Sources<'_>) -> Result<Option<Sharding>, SettingsError> {
     let index = sources.read(&keys::SHARD_INDEX)?;
+    let weights = sources.read(&keys::SHARD_WEIGHTS)?;
     let Some(count) = sources.parse(&keys::SHARD_COUNT, values::shard_count)? else {
-        return match index {
+        return match weights.or(index) {
             None => Ok(None),
             Some(raw) if raw.is_explicit() || raw.is_from_file() => {
                 let present = raw.origin.to_string();
@@ -262,7 +263,8 @@ fn sharding(sources: &mut Sources<'_>) -> Result<Option<Sharding>, SettingsError
         };
     };
     let index = index.map(|raw| values::shard_index(&raw, count)).transpose()?;
-    Ok(Some(Sharding { count, index }))
+    let weights = weights.map(|raw| raw.text.into());
+    Ok(Some(Sharding { count, index, weights }))
 }
 
 fn report_period(
