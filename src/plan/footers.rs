@@ -129,7 +129,7 @@ pub struct RowGroup {
     pub promised_days: Option<(i64, i64)>,
 }
 
-/// What a page takes where the footer does not say how many there are: most writers cut at 1 MiB of
+/// What a page or a dictionary takes where the footer does not say: most writers end both at 1 MiB of
 /// values.
 const PAGE: u64 = 1280 * 1024;
 
@@ -168,7 +168,9 @@ fn decode_bytes(chunk: &ColumnChunkMetaData) -> u64 {
     let dictionary = match chunk.dictionary_page_offset() {
         Some(start) => {
             let length = chunk.data_page_offset().saturating_sub(start).max(0) as u64;
-            length.saturating_mul(COMPRESSED)
+            let unpacked = length.saturating_mul(COMPRESSED);
+            // Its writer knows no such end if even what is packed goes beyond it.
+            if length > PAGE { unpacked } else { unpacked.min(PAGE) }
         }
         None if chunk.encodings().any(is_coded) => PAGE,
         None => 0,
@@ -203,4 +205,35 @@ fn promised_days(group: &RowGroupMetaData, columns: &[Found]) -> Option<(i64, i6
     let first = unit.micros(*statistics.min_opt()?)?;
     let last = unit.micros(*statistics.max_opt()?)?;
     (first <= last).then(|| (split_day(first).0, split_day(last).0))
+}
+
+#[cfg(test)]
+mod tests {
+    use parquet::basic::Type;
+    use parquet::schema::types::{ColumnDescriptor, ColumnPath, Type as SchemaType};
+
+    use super::*;
+
+    /// A column of 20 MiB whose dictionary takes so many bytes of its file.
+    fn with_dictionary(length: i64) -> ColumnChunkMetaData {
+        let column = SchemaType::primitive_type_builder("a", Type::BYTE_ARRAY).build().unwrap();
+        let path = ColumnPath::from("a");
+        let descriptor = ColumnDescriptor::new(Arc::new(column), 1, 0, path);
+        ColumnChunkMetaData::builder(Arc::new(descriptor))
+            .set_total_uncompressed_size(20 << 20)
+            .set_total_compressed_size(10 << 20)
+            .set_dictionary_page_offset(Some(4))
+            .set_data_page_offset(4 + length)
+            .build()
+            .unwrap()
+    }
+
+    #[test]
+    fn a_dictionary_is_as_large_as_most_writers_let_it_be() {
+        let page = PAGE;
+        for (length, dictionary) in [(0, 0), (1000, 4000), (1 << 20, page), (2 << 20, 8 << 20)] {
+            assert_eq!(decode_bytes(&with_dictionary(length)), page + dictionary, "{length}");
+        }
+        assert_eq!(decode_bytes(&with_dictionary(9 << 20)), 20 << 20);
+    }
 }
