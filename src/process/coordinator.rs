@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crossbeam_channel::Sender;
 use tracing::Span;
 
 use super::answers::{Answer, Failure, NoAnswer, Report};
@@ -73,9 +74,16 @@ struct Coordinator<'a> {
     complete: Complete<'a>,
 }
 
+/// What a worker made of a task.
+struct Made<'a> {
+    task: Task,
+    staged: Staged<'a>,
+    report: Report,
+}
+
 /// What came of a try at a task.
-enum Tried {
-    Done,
+enum Tried<'a> {
+    Done(Staged<'a>, Report),
     /// The run is over for another reason.
     Stopped,
     Failed(RunError),
@@ -137,21 +145,36 @@ impl Coordinator<'_> {
         }
     }
 
-    /// Keeps one worker busy until there is nothing more to do.
+    /// Keeps one worker busy until there is nothing more to do. What it made is taken in while it is at
+    /// its next task; what it makes of that waits.
     fn tend(&self, slot: &Slot, queue: &Queue) -> Result<(), RunError> {
-        let mut idle: Option<Worker<'_>> = None;
-        let result = self.tend_with(slot, queue, &mut idle);
-        if let Some(worker) = idle {
-            worker.end(false, self.setup.timeout, &|| false);
-        }
-        result
+        let (give, made) = crossbeam_channel::bounded(0);
+        let span = Span::current();
+        std::thread::scope(move |threads| {
+            threads.spawn(move || {
+                let _entered = span.enter();
+                for made in made {
+                    if let Err(error) = self.take_in(made) {
+                        self.shared.fail(error);
+                    }
+                }
+            });
+            let mut idle: Option<Worker<'_>> = None;
+            let result = self.tend_with(slot, queue, &mut idle, &give);
+            drop(give);
+            if let Some(worker) = idle {
+                worker.end(false, self.setup.timeout, &|| false);
+            }
+            result
+        })
     }
 
     fn tend_with<'s>(
-        &self,
+        &'s self,
         slot: &'s Slot,
         queue: &Queue,
         idle: &mut Option<Worker<'s>>,
+        give: &Sender<Made<'s>>,
     ) -> Result<(), RunError> {
         let stopped = || self.shared.is_stopped();
         let window = self.setup.division.workers * DAYS_AHEAD + 1;
@@ -163,19 +186,24 @@ impl Coordinator<'_> {
                 Next::Blocked => {
                     self.shared.progress.wait_beyond(written, &stopped);
                 }
-                Next::Task(task) => self.work(&task, slot, idle)?,
+                Next::Task(task) => {
+                    if let Some(made) = self.work(task, slot, idle)? {
+                        // No one takes it in where the run is over.
+                        let _ = give.send(made);
+                    }
+                }
             }
         }
         Ok(())
     }
 
-    /// Has a task done, by a second worker if the first one dies.
+    /// Has a task done, by a second worker if the first one dies; `None` where the run is over.
     fn work<'s>(
-        &self,
-        task: &Task,
+        &'s self,
+        task: Task,
         slot: &'s Slot,
         idle: &mut Option<Worker<'s>>,
-    ) -> Result<(), RunError> {
+    ) -> Result<Option<Made<'s>>, RunError> {
         let mut first = None;
         loop {
             let oom_kills = self.oom_kills();
@@ -188,22 +216,23 @@ impl Coordinator<'_> {
                 Some(worker) => worker,
                 None => self.start(slot)?,
             };
-            let garbled = match self.attempt(task, first.is_some(), &mut worker) {
+            let garbled = match self.attempt(&task, first.is_some(), &mut worker) {
                 Tried::Died { garbled } => garbled,
-                done => {
+                alive => {
                     *idle = Some(worker);
-                    return match done {
+                    return match alive {
                         Tried::Failed(error) => Err(error),
-                        _ => Ok(()),
+                        Tried::Done(staged, report) => Ok(Some(Made { task, staged, report })),
+                        _ => Ok(None),
                     };
                 }
             };
             let id = worker.id();
             let ending = self.bury(worker, garbled, oom_kills);
             if self.shared.is_stopped() {
-                return Ok(());
+                return Ok(None);
             }
-            let name = self.name(task);
+            let name = self.name(&task);
             match first {
                 None => tracing::warn!(
                     worker = id,
@@ -245,7 +274,7 @@ impl Coordinator<'_> {
     }
 
     /// One try. What the worker sends counts only once it says that it is done.
-    fn attempt(&self, task: &Task, again: bool, worker: &mut Worker<'_>) -> Tried {
+    fn attempt(&self, task: &Task, again: bool, worker: &mut Worker<'_>) -> Tried<'_> {
         let (job, shared) = (self.job, self.shared);
         let usual = match job.adaptive {
             true => {
@@ -276,12 +305,7 @@ impl Coordinator<'_> {
                     }
                 }
                 Ok(Answer::State { .. }) => return Tried::Died { garbled: true },
-                Ok(Answer::Done(report)) => {
-                    return match self.take_in(task, staged, report) {
-                        Ok(()) => Tried::Done,
-                        Err(error) => Tried::Failed(error),
-                    };
-                }
+                Ok(Answer::Done(report)) => return Tried::Done(staged, report),
                 Ok(Answer::Failed(failure)) => return Tried::Failed(failed(failure)),
                 Err(NoAnswer::End) => return Tried::Died { garbled: false },
                 Err(NoAnswer::Garbled) => return Tried::Died { garbled: true },
@@ -291,7 +315,8 @@ impl Coordinator<'_> {
     }
 
     /// Adds what was done to the states of its days, and completes those that now have all.
-    fn take_in(&self, task: &Task, staged: Staged<'_>, report: Report) -> Result<(), RunError> {
+    fn take_in(&self, made: Made<'_>) -> Result<(), RunError> {
+        let Made { task, staged, report } = made;
         let (job, shared) = (self.job, self.shared);
         let complete = job.pool.install(|| -> Result<Vec<usize>, RunError> {
             let mut held = pipeline::ChunkStates::new(&shared.states);
@@ -303,7 +328,7 @@ impl Coordinator<'_> {
             held.give_back().map_err(|error| shared.day_error(error))?;
             Ok(shared.states.rows_done(task.units, task.rows))
         })?;
-        self.count(task, report);
+        self.count(&task, report);
         if job.streaming {
             complete.into_iter().for_each(|unit| job.pool.install(|| (self.complete)(unit)));
         }
