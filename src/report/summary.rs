@@ -193,14 +193,15 @@ impl fmt::Display for Summary<'_> {
                     changes.shrunk, changes.least_rows, changes.grown
                 )?;
             }
-            if tracing::enabled!(tracing::Level::DEBUG) {
+            if tracing::enabled!(tracing::Level::DEBUG) && outcome.workers.is_none() {
                 let (serial, all) = outcome.serial_time;
-                writeln!(
-                    f,
-                    "serial    {:.0} % of {:.2} s: at most one thread had work",
-                    100.0 * serial.as_secs_f64() / all.as_secs_f64().max(f64::MIN_POSITIVE),
-                    all.as_secs_f64()
-                )?;
+                let (serial, all) = (serial.as_secs_f64(), all.as_secs_f64());
+                write!(f, "serial    {serial:.2} s of {all:.2} s: at most one thread had work")?;
+                if let Some(cpu) = usage::cpu_time().filter(|cpu| !cpu.is_zero()) {
+                    let cpu = cpu.as_secs_f64();
+                    write!(f, ", {:.1} % of {cpu:.2} s of CPU", 100.0 * serial / cpu)?;
+                }
+                writeln!(f)?;
             }
             if let Some(workers) = outcome.workers {
                 let WorkerFigures { processes, threads, died, peak } = workers;
