@@ -41,26 +41,27 @@ impl Interner {
     }
 
     pub fn intern(&mut self, text: &str) -> TextId {
-        self.intern_hashed(text, self.hash(text))
+        self.intern_hashed(text, self.hash(text.as_bytes()))
     }
 
-    /// Appends the id of each of `texts`.
+    /// Appends the id of each of `texts`. Only those that are new are given to `utf8`: bytes that equal a
+    /// text are one.
     ///
     /// What is known of them lies all over memory, so it is fetched step by step for a block of
     /// texts at a time: then those that miss the cache do not wait for one another.
     ///
     /// # Errors
-    /// The first of `texts` that is one.
+    /// That of the first of `texts` that `utf8` refuses.
     pub fn intern_all<'t, E>(
         &mut self,
-        mut texts: impl Iterator<Item = Result<&'t str, E>>,
+        mut texts: impl Iterator<Item = &'t [u8]>,
+        utf8: impl Fn(&'t [u8]) -> Result<&'t str, E>,
         out: &mut Vec<TextId>,
     ) -> Result<(), E> {
         loop {
-            let mut block = [("", 0, TextId::NULL); BLOCK];
+            let mut block: [(&[u8], u32, TextId); BLOCK] = [(&[], 0, TextId::NULL); BLOCK];
             let mut length = 0;
             for (slot, text) in block.iter_mut().zip(&mut texts) {
-                let text = text?;
                 *slot = (text, self.hash(text), TextId::NULL);
                 length += 1;
             }
@@ -72,8 +73,8 @@ impl Interner {
             let ends = block.iter().map(|&(.., id)| self.texts.bounds(id).end);
             std::hint::black_box(ends.fold(0, |sum, end| sum ^ end));
             for &(text, hash, likely) in block.iter() {
-                let is_it = !likely.is_null() && self.texts.bytes(likely) == text.as_bytes();
-                out.push(if is_it { likely } else { self.intern_hashed(text, hash) });
+                let is_it = !likely.is_null() && self.texts.bytes(likely) == text;
+                out.push(if is_it { likely } else { self.intern_hashed(utf8(text)?, hash) });
             }
             if length < BLOCK {
                 return Ok(());
@@ -82,8 +83,8 @@ impl Interner {
     }
 
     #[inline]
-    fn hash(&self, text: &str) -> u32 {
-        hash_text(text.as_bytes(), self.seed) as u32
+    fn hash(&self, text: &[u8]) -> u32 {
+        hash_text(text, self.seed) as u32
     }
 
     #[inline]
@@ -115,7 +116,7 @@ impl Interner {
 
     /// The id of a text that was interned before.
     pub fn find(&self, text: &str) -> Option<TextId> {
-        self.find_hashed(text, self.hash(text))
+        self.find_hashed(text, self.hash(text.as_bytes()))
     }
 
     pub fn get(&self, id: TextId) -> Option<&str> {
@@ -175,11 +176,13 @@ pub fn hash_pairs(pairs: &[(u32, u32)]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::str::from_utf8;
+
     use super::*;
 
     fn intern_all(interner: &mut Interner, texts: &[&str]) -> Vec<u32> {
         let mut ids = Vec::new();
-        interner.intern_all(texts.iter().map(|text| Ok::<_, ()>(*text)), &mut ids).unwrap();
+        interner.intern_all(texts.iter().map(|text| text.as_bytes()), from_utf8, &mut ids).unwrap();
         ids.into_iter().map(|id| id.0).collect()
     }
 
@@ -204,7 +207,7 @@ mod tests {
     #[test]
     fn texts_whose_hashes_agree_are_told_apart() {
         let mut interner = Interner::new(0);
-        let hash = interner.hash("a");
+        let hash = interner.hash(b"a");
         // As if "b" had the hash of "a".
         let b = interner.insert("b", hash);
         assert_eq!(interner.find("a"), None);
@@ -215,8 +218,9 @@ mod tests {
     #[test]
     fn the_first_that_is_no_text_ends_it() {
         let mut ids = Vec::new();
-        let texts = [Ok("a"), Err("no text"), Ok("b")];
-        let ended = Interner::new(7).intern_all(texts.into_iter(), &mut ids);
-        assert_eq!(ended, Err("no text"));
+        let texts = [&b"a"[..], b"\xff", b"b"].into_iter();
+        let mut interner = Interner::new(7);
+        interner.intern_all(texts, from_utf8, &mut ids).unwrap_err();
+        assert_eq!((ids.len(), interner.len()), (1, 1));
     }
 }

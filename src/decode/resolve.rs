@@ -21,7 +21,7 @@ impl Resolve for Names<'_> {
         out: &mut Vec<TextId>,
     ) -> Result<(), InputError> {
         let utf8 = |text| std::str::from_utf8(text).map_err(|_| place.value("a text is not UTF-8"));
-        self.0.intern_all(texts.map(utf8), out)
+        self.0.intern_all(texts, utf8, out)
     }
 }
 
