@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use clap::Parser;
 use ocp_rollup::bench::floor;
-use ocp_rollup::memory::usage::cpu_time;
 use ocp_rollup::cli::run::RunFlags;
+use ocp_rollup::memory::usage::cpu_time;
 use ocp_rollup::plan::discover::{self, MonthMeta};
 use ocp_rollup::settings::{self, load};
 use ocp_rollup::store::Store;
