@@ -146,3 +146,84 @@ pub fn promised(groups: &[PlannedGroup]) -> Decoding {
     let sum = |of: fn(&PlannedGroup) -> u64| groups.iter().map(of).sum();
     Decoding::promised(sum(|g| g.group.rows as u64), sum(|g| g.group.unpacked_bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::decode::row_group::InputFile;
+    use crate::decode::schema::Part;
+    use crate::plan::footers::RowGroup;
+    use crate::store::Object;
+
+    /// Row groups by unit and rows, in the order of their units.
+    fn groups(mut of: Vec<(usize, usize)>) -> Vec<PlannedGroup> {
+        of.sort_by_key(|&(unit, _)| unit);
+        let group = |(unit, rows)| {
+            let path: Arc<str> = "p".into();
+            let file = InputFile {
+                object: path.clone(),
+                stored: Object { path, size: 0, modified: None, e_tag: None },
+                footer_length: 0,
+                part: Part::Pods,
+                columns: Arc::default(),
+                days: (0, 0),
+            };
+            let group = RowGroup {
+                rows,
+                columns: 0,
+                bytes: 0,
+                unpacked_bytes: 0,
+                decode_bytes: 0,
+                promised_days: None,
+            };
+            let (file, ranges, units) = (Arc::new(file), Box::new([]), (unit, unit));
+            PlannedGroup { file, source: 0, row_group: 0, group, ranges, units }
+        };
+        of.into_iter().map(group).collect()
+    }
+
+    fn chunks(groups: &[PlannedGroup], lanes: usize, rows: usize) -> Vec<Chunk> {
+        let mut schedule = Schedule::new(groups, lanes);
+        let next = || match schedule.next(rows, usize::MAX) {
+            Next::Chunk(chunk) => Some(chunk),
+            _ => None,
+        };
+        std::iter::from_fn(next).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn every_row_is_in_one_chunk_of_its_day(
+            of in prop::collection::vec((0usize..6, 1usize..90), 0..40),
+            lanes in 1usize..4,
+            most in 1usize..200,
+        ) {
+            let groups = groups(of);
+            let mut next = vec![0; groups.len()];
+            for chunk in chunks(&groups, lanes, most) {
+                prop_assert!((1..=most).contains(&chunk.rows()), "{chunk:?}");
+                for Cut { group, rows } in chunk.cuts {
+                    prop_assert_eq!(groups[group].units, chunk.units);
+                    prop_assert_eq!(rows.start, next[group]);
+                    next[group] = rows.end;
+                }
+            }
+            let all: Vec<usize> = groups.iter().map(|group| group.group.rows).collect();
+            prop_assert_eq!(next, all);
+        }
+    }
+
+    #[test]
+    fn days_are_read_side_by_side_in_whole_groups_while_they_fit() {
+        let groups = groups((0..2).flat_map(|day| [(day, 40); 3]).chain([(2, 250)]).collect());
+        let of = |lanes| -> Vec<(usize, usize)> {
+            chunks(&groups, lanes, 100).iter().map(|c| (c.units.0, c.rows())).collect()
+        };
+        assert_eq!(of(1), [(0, 80), (0, 40), (1, 80), (1, 40), (2, 84), (2, 83), (2, 83)]);
+        assert_eq!(of(2), [(0, 80), (1, 80), (0, 40), (1, 40), (2, 84), (2, 83), (2, 83)]);
+    }
+}
