@@ -6,6 +6,7 @@
 //! - `wait:FILE`: create `FILE.reached`, then wait until `FILE` exists;
 //! - `abort`: die at once, without unwinding or closing anything;
 //! - `error`: make [`hit`] fail;
+//! - `panic`: panic;
 //! - `hoard`: take memory until the kernel ends the process, or there are 2 GiB; `hoard:FILE`: only if
 //!   `FILE` does not exist, which is created.
 
@@ -28,7 +29,11 @@ pub fn hit(_name: &str) -> Result<(), FailpointError> {
 pub use armed::hit;
 
 #[cfg(feature = "failpoints")]
-#[expect(clippy::disallowed_methods, reason = "a test dies, waits and is armed by variable")]
+#[expect(
+    clippy::disallowed_methods,
+    clippy::panic,
+    reason = "a test dies, waits and is armed by variable"
+)]
 mod armed {
     use std::fs::File;
     use std::path::{Path, PathBuf};
@@ -43,6 +48,7 @@ mod armed {
         Wait(PathBuf),
         Abort,
         Error,
+        Panic,
         /// Only once, if there is a file.
         Hoard(Option<PathBuf>),
     }
@@ -68,10 +74,11 @@ mod armed {
             None if action == "hoard" => Action::Hoard(None),
             None if action == "abort" => Action::Abort,
             None if action == "error" => Action::Error,
+            None if action == "panic" => Action::Panic,
             _ => {
                 tracing::warn!(
                     setting,
-                    "{VARIABLE} is not NAME=wait:FILE, NAME=abort, NAME=error or NAME=hoard"
+                    "{VARIABLE} is not NAME=wait:FILE, NAME=abort, NAME=error, NAME=panic or NAME=hoard"
                 );
                 return None;
             }
@@ -85,6 +92,7 @@ mod armed {
                 Action::Wait(file) => wait(name, file),
                 Action::Abort => std::process::abort(),
                 Action::Error => Err(FailpointError(name.to_owned())),
+                Action::Panic => panic!("failpoint {name} was told to panic"),
                 Action::Hoard(once) => {
                     let first = once.as_ref().is_none_or(|file| File::create_new(file).is_ok());
                     if first {

@@ -51,7 +51,7 @@ use queue::ReadyQueue;
 pub use states::UnitState;
 use states::UnitStates;
 pub(crate) use states::{ChunkStates, StateKind};
-use stop::Stop;
+use stop::{OnPanic, Stop};
 use writer::Progress;
 pub use writer::Written;
 
@@ -296,6 +296,11 @@ impl<'a> Shared<'a> {
     /// Whether nothing more is to be done: after a failure, or when the run was cancelled.
     pub fn is_stopped(&self) -> bool {
         self.stop.is_set()
+    }
+
+    /// Ends the run if the thread panics before this is dropped.
+    pub fn on_panic(&self) -> OnPanic<'_> {
+        self.stop.on_panic()
     }
 
     /// Keeps the first failure.

@@ -17,6 +17,7 @@ use super::states;
 use super::tasks::{self, Next, Queue, Task};
 use crate::aggregate::rows::{POD_NUMBERS, STORAGE_NUMBERS};
 use crate::decode::row_group::Counts;
+use crate::failpoint;
 use crate::memory::limit::Cgroup;
 use crate::memory::watch;
 use crate::pipeline::{self, Complete, Job, Outcome, RunError, Shared};
@@ -128,9 +129,8 @@ impl Coordinator<'_> {
                 .map(|slot| {
                     threads.spawn(move || {
                         let _entered = span.enter();
-                        if let Err(error) = self.tend(slot, queue) {
-                            shared.fail(error);
-                        }
+                        let _ended = shared.on_panic();
+                        self.tend(slot, queue);
                     })
                 })
                 .collect();
@@ -147,26 +147,34 @@ impl Coordinator<'_> {
 
     /// Keeps one worker busy until there is nothing more to do. What it made is taken in while it is at
     /// its next task; what it makes of that waits.
-    fn tend(&self, slot: &Slot, queue: &Queue) -> Result<(), RunError> {
+    fn tend(&self, slot: &Slot, queue: &Queue) {
         let (give, made) = crossbeam_channel::bounded(0);
         let span = Span::current();
         std::thread::scope(move |threads| {
-            threads.spawn(move || {
+            let taking_in = threads.spawn(move || {
                 let _entered = span.enter();
+                let _ended = self.shared.on_panic();
                 for made in made {
+                    if self.shared.is_stopped() {
+                        continue;
+                    }
                     if let Err(error) = self.take_in(made) {
                         self.shared.fail(error);
                     }
                 }
             });
             let mut idle: Option<Worker<'_>> = None;
-            let result = self.tend_with(slot, queue, &mut idle, &give);
+            if let Err(error) = self.tend_with(slot, queue, &mut idle, &give) {
+                self.shared.fail(error);
+            }
             drop(give);
             if let Some(worker) = idle {
                 worker.end(false, self.setup.timeout, &|| false);
             }
-            result
-        })
+            if let Err(panic) = taking_in.join() {
+                std::panic::resume_unwind(panic);
+            }
+        });
     }
 
     fn tend_with<'s>(
@@ -187,9 +195,10 @@ impl Coordinator<'_> {
                     self.shared.progress.wait_beyond(written, &stopped);
                 }
                 Next::Task(task) => {
-                    if let Some(made) = self.work(task, slot, idle)? {
-                        // No one takes it in where the run is over.
-                        let _ = give.send(made);
+                    let Some(made) = self.work(task, slot, idle)? else { break };
+                    // A panic has ended who would take it in.
+                    if give.send(made).is_err() {
+                        break;
                     }
                 }
             }
@@ -317,6 +326,11 @@ impl Coordinator<'_> {
     /// Adds what was done to the states of its days, and completes those that now have all.
     fn take_in(&self, made: Made<'_>) -> Result<(), RunError> {
         let Made { task, staged, report } = made;
+        failpoint::hit("coordinator.take_in").map_err(|error| WorkerError::Failed {
+            message: error.to_string(),
+            // As of input that cannot be read.
+            code: 3,
+        })?;
         let (job, shared) = (self.job, self.shared);
         let complete = job.pool.install(|| -> Result<Vec<usize>, RunError> {
             let mut held = pipeline::ChunkStates::new(&shared.states);

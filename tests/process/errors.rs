@@ -110,3 +110,19 @@ fn secrets_are_not_on_a_workers_command_line() {
     });
     crate::workers::done(run, &[worker]);
 }
+
+/// Nobody may wait for what a thread that panicked was to do.
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_panic_while_a_state_is_taken_in_ends_the_run() {
+    let scene = Scene::new();
+    scene.tree.add(&Table::pods_of_days(1..=20));
+    let run = |action: &str| {
+        let failpoint = format!("coordinator.take_in={action}");
+        scene.run().with("processes", 1).environment("OCP_ROLLUP_FAILPOINT", failpoint).done()
+    };
+    run("error").fails(3, &["coordinator.take_in"]);
+    let panicked = run("panic");
+    assert_eq!(panicked.code, Some(101), "{panicked:#?}");
+    scene.wrote_nothing();
+}
