@@ -4,12 +4,14 @@
     backfill_ray.py --shards 16 --cpus 2 --memory 1GiB -- \\
         run --config config.yaml --from 2025-07-01 --to 2025-10-31
 
-What follows `--` goes to the program as it is. A first task plans, so that shards have about as many rows. Ray chooses the nodes, keeps to the processors and memory that
-each task asks for, and starts a task again whose node died; a shard can be run again, or twice at once, and
-leaves the same rows. The program, its configuration file and its spill folder must be on every node under the
+What follows `--` goes to the program as it is. A first task plans, so that shards have about as many rows; where
+that fails they have about as many days. Ray chooses the nodes, keeps to the processors and memory that each task
+asks for, and starts a task again whose node died; a shard can be run again, or twice at once, and leaves the same
+rows. The program, its configuration file and its spill folder must be on every node under the
 same path; environment variables of the database and the object store are handed on from here.
 
-Exit code: 0 if every shard succeeded, else that of the first shard that failed; 1 if Ray gave a shard up.
+Exit code: 0 if every shard succeeded, else that of the first shard that failed; 1 if Ray gave a shard up; 2 if
+planning finds usage or configuration to be wrong.
 """
 
 import argparse
@@ -62,6 +64,8 @@ def arguments(argv):
     options = parser.parse_args(own)
     if rest[:1] != ["run"]:
         parser.error("the arguments of ocp-rollup are missing: `-- run --from … --to …`")
+    if any(argument.startswith("--shard-") for argument in rest):
+        parser.error("what shard a task does is said here, not by --shard-… after --")
     if options.shards < 1:
         parser.error("--shards must be at least 1")
     options.command = rest
@@ -91,9 +95,17 @@ def weigh(options, environment):
 
     Once, and not by each shard: what is uploaded between the starts of two must not move a day to one that is done.
     """
-    plan = [options.binary, "plan", *options.command[1:], "--json"]
+    whole = {k: v for k, v in variables(options, environment).items() if not k.startswith("OCP_ROLLUP_SHARD_")}
+    # Whether a day fits into a task's memory is for its shard to say.
+    whole.update(OCP_ROLLUP_MEMORY_LIMIT="auto")
     done = subprocess.run(
-        plan, env=variables(options, environment), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
+        [options.binary, "plan", *options.command[1:], "--json"],
+        env=whole,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        preexec_fn=die_with_parent,
     )
     if done.returncode != 0:
         return done.returncode, None, done.stderr
@@ -102,15 +114,15 @@ def weigh(options, environment):
 
 def run_shard(index, weights, options, environment):
     """Runs one shard. Returns (index, exit code, seconds, last lines of the log)."""
+    shard = variables(options, environment)
+    shard.update(OCP_ROLLUP_SHARD_INDEX=str(index), OCP_ROLLUP_SHARD_COUNT=str(options.shards))
+    if weights is None:
+        return index, *run_program(options, shard)
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         file.write(weights)
         file.flush()
-        shard = {
-            "OCP_ROLLUP_SHARD_INDEX": str(index),
-            "OCP_ROLLUP_SHARD_COUNT": str(options.shards),
-            "OCP_ROLLUP_SHARD_WEIGHTS": file.name,
-        }
-        return index, *run_program(options, {**variables(options, environment), **shard})
+        shard.update(OCP_ROLLUP_SHARD_WEIGHTS=file.name)
+        return index, *run_program(options, shard)
 
 
 def run_program(options, variables):
@@ -147,8 +159,10 @@ def main(argv):
         code, weights, log = NOT_RUN, None, str(error)
     if code != 0:
         print(f"planning: exit code {code}\n{log}", file=sys.stderr, flush=True)
-        ray.shutdown()
-        return code if code > 0 else 128 - code
+        if code == 2:
+            ray.shutdown()
+            return code
+        print("shards have about as many days each, not as many rows", file=sys.stderr, flush=True)
     task = ray.remote(run_shard).options(**needs, retry_exceptions=[Passing])
     weights = ray.put(weights)
     pending = {task.remote(i, weights, options, environment): i for i in range(options.shards)}

@@ -55,7 +55,8 @@ impl Dealer {
                 let days =
                     sorted.iter().flat_map(|&source| dates.iter().map(move |d| (source, *d)));
                 let rows: Vec<_> = days.map(|(source, date)| weights.rows(source, date)).collect();
-                if rows.iter().all(Option::is_none) {
+                // Where there was no input at all, there may be none now.
+                if !weights.is_empty() && rows.iter().all(Option::is_none) {
                     return Err(WeightsError::OtherDays { path: path.clone() });
                 }
                 by_weight(&rows.iter().map(|rows| rows.unwrap_or(0)).collect::<Vec<_>>(), count)

@@ -73,6 +73,11 @@ impl Weights {
         Ok(Weights(weights))
     }
 
+    /// Whether there was nothing to weigh.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Rows of a day, if it is known.
     pub fn rows(&self, source: Uuid, date: NaiveDate) -> Option<u64> {
         self.0.get(&(source, date)).copied()
