@@ -2,14 +2,14 @@
 //!
 //! Everything is written to a hidden temporary file in the target's own folder, flushed to disk
 //! and renamed over the target when complete. Whoever reads the target sees the old content or
-//! the new one. Only a killed process can leave the temporary file behind; its name says which.
+//! the new one. Only a killed process can leave the temporary file behind, until the next run.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use uuid::Uuid;
+use super::leftover;
 
 /// Why an output file could not be written. Every message names the path and what to do; the
 /// operating system's reason is the source.
@@ -186,14 +186,13 @@ impl PendingFile {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
             _ => PathBuf::from("."),
         };
-        let random = Uuid::new_v4().simple().to_string();
-        let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(resolved.file_name().unwrap_or(name));
-        hidden.push(format!(".{}-{}.tmp", std::process::id(), &random[..8]));
-        let temporary = folder.join(hidden);
+        let name = resolved.file_name().unwrap_or(name);
+        leftover::remove(&folder, name);
+        let temporary = folder.join(leftover::name(name));
         let mut all = pending();
         match OpenOptions::new().write(true).create_new(true).open(&temporary) {
             Ok(file) => {
+                leftover::keep(&file);
                 all.push(temporary.clone());
                 Ok(PendingFile {
                     target: resolved,

@@ -2,6 +2,7 @@
 
 pub mod csv;
 pub mod file;
+mod leftover;
 pub mod observed;
 pub mod parquet;
 pub mod postgres;
