@@ -149,41 +149,14 @@ pub fn promised(groups: &[PlannedGroup]) -> Decoding {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use proptest::prelude::*;
 
     use super::*;
-    use crate::decode::row_group::InputFile;
-    use crate::decode::schema::Part;
-    use crate::plan::footers::RowGroup;
-    use crate::store::Object;
 
     /// Row groups by unit and rows, in the order of their units.
     fn groups(mut of: Vec<(usize, usize)>) -> Vec<PlannedGroup> {
         of.sort_by_key(|&(unit, _)| unit);
-        let group = |(unit, rows)| {
-            let path: Arc<str> = "p".into();
-            let file = InputFile {
-                object: path.clone(),
-                stored: Object { path, size: 0, modified: None, e_tag: None },
-                footer_length: 0,
-                part: Part::Pods,
-                columns: Arc::default(),
-                days: (0, 0),
-            };
-            let group = RowGroup {
-                rows,
-                columns: 0,
-                bytes: 0,
-                unpacked_bytes: 0,
-                decode_bytes: 0,
-                promised_days: None,
-            };
-            let (file, ranges, units) = (Arc::new(file), Box::new([]), (unit, unit));
-            PlannedGroup { file, source: 0, row_group: 0, group, ranges, units }
-        };
-        of.into_iter().map(group).collect()
+        of.into_iter().map(|(unit, rows)| PlannedGroup::made_up((unit, unit), rows)).collect()
     }
 
     fn chunks(groups: &[PlannedGroup], lanes: usize, rows: usize) -> Vec<Chunk> {

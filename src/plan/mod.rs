@@ -35,6 +35,32 @@ pub struct PlannedGroup {
     pub units: (usize, usize),
 }
 
+#[cfg(test)]
+impl PlannedGroup {
+    /// One of so many rows, of a file that is nowhere.
+    pub(crate) fn made_up(units: (usize, usize), rows: usize) -> Self {
+        let path: Arc<str> = "p".into();
+        let file = InputFile {
+            object: path.clone(),
+            stored: crate::store::Object { path, size: 0, modified: None, e_tag: None },
+            footer_length: 0,
+            part: crate::decode::schema::Part::Pods,
+            columns: Arc::default(),
+            days: (0, 0),
+        };
+        let group = RowGroup {
+            rows,
+            columns: 0,
+            bytes: 0,
+            unpacked_bytes: 0,
+            decode_bytes: 0,
+            promised_days: None,
+        };
+        let (file, ranges) = (Arc::new(file), Box::new([]));
+        PlannedGroup { file, source: 0, row_group: 0, group, ranges, units }
+    }
+}
+
 /// Everything a run reads, in the order in which it does.
 #[derive(Debug, Default)]
 pub struct Plan {

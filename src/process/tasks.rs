@@ -77,41 +77,14 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use proptest::prelude::*;
 
     use super::*;
-    use crate::decode::row_group::InputFile;
-    use crate::decode::schema::Part;
-    use crate::plan::footers::RowGroup;
-    use crate::store::Object;
 
     /// Row groups by first unit, number of further units, and rows; sorted as a plan is.
     fn groups(mut of: Vec<(usize, usize, usize)>) -> Vec<PlannedGroup> {
         of.sort_unstable_by_key(|&(first, more, _)| (first, first + more));
-        let group = |(first, more, rows)| {
-            let path: Arc<str> = "p".into();
-            let file = InputFile {
-                object: path.clone(),
-                stored: Object { path, size: 0, modified: None, e_tag: None },
-                footer_length: 0,
-                part: Part::Pods,
-                columns: Arc::default(),
-                days: (0, 0),
-            };
-            let group = RowGroup {
-                rows,
-                columns: 0,
-                bytes: 0,
-                unpacked_bytes: 0,
-                decode_bytes: 0,
-                promised_days: None,
-            };
-            let units = (first, first + more);
-            let (file, ranges) = (Arc::new(file), Box::new([]));
-            PlannedGroup { file, source: 0, row_group: 0, group, ranges, units }
-        };
+        let group = |(first, more, rows)| PlannedGroup::made_up((first, first + more), rows);
         of.into_iter().map(group).collect()
     }
 
