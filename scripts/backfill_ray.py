@@ -7,8 +7,8 @@
 What follows `--` goes to the program as it is. A first task plans, so that shards have about as many rows; where
 that fails they have about as many days. Ray chooses the nodes, keeps to the processors and memory that each task
 asks for, and starts a task again whose node died; a shard can be run again, or twice at once, and leaves the same
-rows. The program, its configuration file and its spill folder must be on every node under the
-same path; environment variables of the database and the object store are handed on from here.
+rows. The program, its configuration file and its spill folder must be on every node under the same path;
+environment variables of the database and the object store are handed on from here.
 
 Exit code: 0 if every shard succeeded, else that of the first shard that failed; 1 if Ray gave a shard up; 2 if
 planning finds usage or configuration to be wrong.
@@ -17,8 +17,8 @@ planning finds usage or configuration to be wrong.
 import argparse
 import collections
 import ctypes
-import os
 import json
+import os
 import signal
 import subprocess
 import sys

@@ -87,7 +87,11 @@ fn a_node_that_dies_changes_no_row() {
     fs::create_dir(&marks).unwrap();
     let wrapper = folder.path().join("slow");
     let script = format!(
-        "#!/bin/sh\n[ \"$1\" = plan ] || {{ test -s \"$OCP_ROLLUP_SHARD_WEIGHTS\" || exit 2; touch '{}'/$OCP_ROLLUP_SHARD_INDEX.$$; sleep 2; }}\n\
+        "#!/bin/sh\n\
+         [ \"$1\" = plan ] && exec '{PROGRAM}' \"$@\"\n\
+         test -s \"$OCP_ROLLUP_SHARD_WEIGHTS\" || exit 2\n\
+         touch '{}'/$OCP_ROLLUP_SHARD_INDEX.$$\n\
+         sleep 2\n\
          exec '{PROGRAM}' \"$@\"\n",
         marks.display()
     );

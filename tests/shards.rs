@@ -175,6 +175,17 @@ fn days_of_unequal_weight(scene: &Scene) {
     }
 }
 
+/// Adds what one shard wrote; no other may have written any of its days.
+#[track_caller]
+fn put_together(
+    whole: &mut BTreeMap<(String, String), Vec<String>>,
+    part: BTreeMap<(String, String), Vec<String>>,
+) {
+    for (day, rows) in part {
+        assert!(whole.insert(day, rows).is_none(), "a day of two shards");
+    }
+}
+
 #[test]
 fn weights_share_the_days_by_their_rows() {
     let scene = Scene::new();
@@ -206,9 +217,7 @@ fn weights_share_the_days_by_their_rows() {
         run.clone().with("shard-index", index).done().succeeds();
         let (_, part) = days(&std::fs::read(scene.csv()).unwrap());
         assert_eq!(part.len(), [1, 3][index]);
-        for (day, rows) in part {
-            assert!(together.insert(day, rows).is_none(), "a day of two shards");
-        }
+        put_together(&mut together, part);
     }
     assert_eq!(together, whole);
 }
@@ -245,9 +254,7 @@ fn the_order_of_sources_changes_no_deal() {
     for (index, order) in ["0", "1", "2"].into_iter().zip([[0, 1], [1, 0], [0, 1]]) {
         run("run", order, &["--shard-count=3", "--shard-index", index, &shared]);
         let (_, part) = days(&std::fs::read(&out).unwrap());
-        for (day, rows) in part {
-            assert!(together.insert(day, rows).is_none(), "a day of two shards");
-        }
+        put_together(&mut together, part);
     }
     assert_eq!(together, whole);
 }

@@ -232,7 +232,7 @@ impl Coordinator<'_> {
                     return match alive {
                         Tried::Failed(error) => Err(error),
                         Tried::Done(staged, report) => Ok(Some(Made { task, staged, report })),
-                        _ => Ok(None),
+                        Tried::Stopped | Tried::Died { .. } => Ok(None),
                     };
                 }
             };
@@ -326,11 +326,7 @@ impl Coordinator<'_> {
     /// Adds what was done to the states of its days, and completes those that now have all.
     fn take_in(&self, made: Made<'_>) -> Result<(), RunError> {
         let Made { task, staged, report } = made;
-        failpoint::hit("coordinator.take_in").map_err(|error| WorkerError::Failed {
-            message: error.to_string(),
-            // As of input that cannot be read.
-            code: 3,
-        })?;
+        failpoint::hit("coordinator.take_in").map_err(WorkerError::from)?;
         let (job, shared) = (self.job, self.shared);
         let complete = job.pool.install(|| -> Result<Vec<usize>, RunError> {
             let mut held = pipeline::ChunkStates::new(&shared.states);

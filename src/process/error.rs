@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use super::Ending;
+use crate::failpoint::FailpointError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
@@ -29,6 +30,9 @@ pub enum WorkerError {
         advice(*second)
     )]
     Died { task: TaskName, first: Ending, second: Ending },
+
+    #[error(transparent)]
+    Failpoint(#[from] FailpointError),
 }
 
 fn advice(ending: Ending) -> &'static str {

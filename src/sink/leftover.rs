@@ -1,6 +1,6 @@
 //! Temporary files that killed runs left beside an output: the next run to it removes them.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::Duration;
@@ -13,9 +13,9 @@ const YOUNG: Duration = Duration::from_secs(60);
 const RANDOM: usize = 8;
 
 /// A name for a temporary file of this process, for an output called `target`.
-pub fn name(target: &OsStr) -> std::ffi::OsString {
+pub fn name(target: &OsStr) -> OsString {
     let random = Uuid::new_v4().simple().to_string();
-    let mut hidden = std::ffi::OsString::from(".");
+    let mut hidden = OsString::from(".");
     hidden.push(target);
     hidden.push(format!(".{}-{}.tmp", std::process::id(), &random[..RANDOM]));
     hidden
