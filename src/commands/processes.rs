@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::sinks;
+use crate::lookups::Lookups;
 use crate::memory::shares::{Budget, TooSmall, mebibytes};
 use crate::pipeline::Job;
 use crate::plan::Plan;
@@ -40,7 +41,7 @@ pub(super) fn hello(
     settings: &Settings,
     job: &Job<'_>,
     division: &Division,
-    enabled_keys: Vec<String>,
+    lookups: Lookups,
 ) -> Hello {
     /// A sign of life is due well before it is missed.
     const SIGNS: u32 = 5;
@@ -50,8 +51,8 @@ pub(super) fn hello(
         parent: std::process::id(),
         source: settings.input.source.clone(),
         s3: settings.input.s3.as_ref().map(Into::into),
-        enabled_keys,
-        null_rules: settings.aggregation.null_rules,
+        lookups,
+        rules: settings.aggregation,
         categorical: job.reading.categorical,
         all_columns: job.reading.all_columns,
         memory: division.worker_memory,

@@ -128,7 +128,7 @@ pub fn roll_up_watched(
     let needs_database =
         settings.sink == SinkTo::Postgres || settings.lookups == LookupsFrom::Postgres;
     let mut database = Preparation::new(&settings.postgres, telemetry);
-    let (mut lookups, periods) = telemetry.timed(Figure::LookupTime, || {
+    let (lookups, periods) = telemetry.timed(Figure::LookupTime, || {
         if needs_database {
             database.step(|client| looked_up(settings, Some(client)))
         } else {
@@ -155,8 +155,8 @@ pub fn roll_up_watched(
     } else {
         None
     };
-    let enabled_keys = std::mem::take(&mut lookups.enabled_keys);
-    drop(lookups);
+    // From here on only worker processes need them.
+    let lookups = settings.performance.processes.and(Some(lookups));
     telemetry.set_planned(|at| Planned::new(&plan, at));
     if plan.units.is_empty() {
         return Ok(RolledUp { plan, outcome: None });
@@ -208,7 +208,7 @@ pub fn roll_up_watched(
     let outcome = match &division {
         None => pipeline::run(&job, Box::new(sink))?,
         Some(division) => {
-            let hello = processes::hello(settings, &job, division, enabled_keys);
+            let hello = processes::hello(settings, &job, division, lookups.unwrap_or_default());
             let timeout = settings.performance.worker_timeout;
             process::run(
                 &job,

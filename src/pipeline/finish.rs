@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::aggregate::partial::Partial;
 use crate::ledger::Rows;
@@ -14,6 +15,7 @@ use crate::spill::spiller::Spiller;
 use crate::summary::finish::{Oddities, Tenant, finish};
 use crate::summary::row::{DayMeta, RowBatch};
 
+use super::Job;
 use super::day_error::DayError;
 use super::spilled::SpilledDay;
 use super::states::{StateKind, UnitState};
@@ -77,12 +79,20 @@ pub struct Finisher<'a> {
 }
 
 /// Figures of a finished day.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DayCounts {
     pub oddities: Oddities,
     pub rows_without_node: u64,
     /// Pod and storage groups before the labels of nodes and namespaces were laid under them.
     pub groups: u64,
+}
+
+impl<'a> Finisher<'a> {
+    /// Of the days of a job, within `heap`.
+    pub fn new(job: &Job<'a>, heap: &'a Heap, stop: &'a Stop<'a>) -> Self {
+        let (tenant, spiller, shares) = (job.tenant, job.spiller, job.shares);
+        Finisher { tenant, spiller, heap, shares, kind: StateKind::of(job), stop }
+    }
 }
 
 impl Finisher<'_> {
@@ -91,20 +101,13 @@ impl Finisher<'_> {
         mut unit: UnitState,
         meta: &Arc<DayMeta>,
     ) -> Result<(FinishedDay, DayCounts), DayError> {
-        let of_idle: u64 = unit.idle.iter().map(|state| state.heap_bytes() as u64).sum();
-        let mut bytes = of_idle + unit.heap_bytes();
-        if unit.spilled.is_empty() {
-            unit.idle = self.merge(unit.idle, of_idle)?;
-            if let [state] = &unit.idle[..] {
-                bytes = self.recount(bytes, state.heap_bytes() as u64);
-                if let Some(reserved) = self.heap.reserve(bytes * GROWTH / 10) {
-                    let (rows, counts) = self.finish_in_memory(unit.idle.remove(0), meta);
-                    drop(reserved);
-                    let now = self.recount(bytes, rows.heap_bytes() as u64);
-                    return Ok((FinishedDay::InMemory(rows, now), counts));
-                }
-            }
+        if let Some(finished) = unit.finished.take() {
+            return Ok(finished);
         }
+        if let Some((rows, bytes, counts)) = self.in_memory(&mut unit, meta)? {
+            return Ok((FinishedDay::InMemory(rows, bytes), counts));
+        }
+        let mut bytes = unit.idle_bytes() + unit.heap_bytes();
         for state in std::mem::take(&mut unit.idle) {
             self.go_on()?;
             let before = unit.heap_bytes() + state.heap_bytes() as u64;
@@ -115,6 +118,37 @@ impl Finisher<'_> {
         let (runs, counts) = SpilledDay::new(self, meta, unit)?.finish()?;
         let now = self.recount(bytes, runs.heap_bytes());
         Ok((FinishedDay::OnDisk(runs, now), counts))
+    }
+
+    /// The rows of a day that is in memory, with the bytes that they are counted with, if there is room
+    /// to finish it there; else all of it is still in `unit`.
+    ///
+    /// # Errors
+    /// The run was stopped.
+    pub fn in_memory(
+        &self,
+        unit: &mut UnitState,
+        meta: &Arc<DayMeta>,
+    ) -> Result<Option<(RowBatch, u64, DayCounts)>, DayError> {
+        if !unit.spilled.is_empty() {
+            return Ok(None);
+        }
+        let of_idle = unit.idle_bytes();
+        let before = of_idle + unit.heap_bytes();
+        unit.idle = self.merge(std::mem::take(&mut unit.idle), of_idle)?;
+        if unit.idle.len() > 1 {
+            return Ok(None);
+        }
+        let Some(state) = unit.idle.pop() else { return Ok(None) };
+        let bytes = self.recount(before, state.heap_bytes() as u64);
+        let Some(reserved) = self.heap.reserve(bytes * GROWTH / 10) else {
+            unit.idle.push(state);
+            return Ok(None);
+        };
+        let (rows, counts) = self.finish_in_memory(state, meta);
+        drop(reserved);
+        let now = self.recount(bytes, rows.heap_bytes() as u64);
+        Ok(Some((rows, now, counts)))
     }
 
     /// One state of all, or all as they were if there is no room for it.

@@ -1,7 +1,7 @@
 //! Wires read → aggregate → reduce → finish → write.
 //!
-//! [`run`] does all of it; [`run_unit`] only reads and aggregates, for a coordinator that has `collect`
-//! do the rest.
+//! [`run`] does all of it; [`run_unit`] reads, aggregates and finishes what it can, for a coordinator
+//! that has `collect` do the rest.
 //!
 //! One reader thread fetches chunks and queues them for a rayon pool; each task adds its chunk to a
 //! partial state per day; whoever completes a day merges its states and finishes it; one writer
@@ -40,12 +40,14 @@ use crate::sink::{Encode, Sink};
 use crate::spill::spiller::Spiller;
 use crate::store::Store;
 use crate::summary::finish::{Oddities, Tenant};
+use crate::summary::row::RowBatch;
 use crate::telemetry::{Figure, Telemetry};
 
 use activity::Activity;
 use day_error::DayError;
 pub use error::RunError;
-use finish::{FinishedDay, Finisher};
+use finish::Finisher;
+pub use finish::{DayCounts, FinishedDay};
 use pressure::Pressure;
 use queue::ReadyQueue;
 pub use states::UnitState;
@@ -127,14 +129,7 @@ pub(crate) fn collect(
     let mut sinks = sink.beside();
     sinks.insert(0, sink);
     let shared = Shared::new(job, &heap, &stop, &activity, &pressure, encoder, sinks.len());
-    let finisher = Finisher {
-        tenant: job.tenant,
-        spiller: job.spiller,
-        heap: &heap,
-        shares: job.shares,
-        kind: StateKind::of(job),
-        stop: &stop,
-    };
+    let finisher = Finisher::new(job, &heap, &stop);
     let units = job.plan.units.len();
     let (day_sender, days) = crossbeam_channel::unbounded();
     std::thread::scope(|threads| {
@@ -156,20 +151,31 @@ pub(crate) fn collect(
     }
 }
 
-/// Reads and aggregates the units of a job, and hands over the states of each as soon as it has all of
-/// them. [`run`] does the same before it finishes them.
+/// What a unit came to.
+pub enum Brought {
+    /// Its rows.
+    Rows(RowBatch, DayCounts),
+    /// The states of its rows: others have more of them, or there is no room to finish it.
+    States(Box<UnitState>),
+}
+
+/// Reads and aggregates the units of a job, and hands over each as soon as it has all of it: as rows
+/// where `whole` says that no one else has rows of its units, and where there is room for that.
+/// [`run`] does the same before it writes them.
 ///
 /// # Errors
 /// Those of reading, and of `hand_over`.
 pub fn run_unit(
     job: &Job<'_>,
-    hand_over: &(dyn Fn(usize, UnitState) -> Result<(), RunError> + Sync),
+    whole: bool,
+    hand_over: &(dyn Fn(usize, Brought) -> Result<(), RunError> + Sync),
 ) -> Result<Outcome, RunError> {
     let heap = Heap::new(job.shares.heap);
     let stop = Stop::new(job.cancelled);
     let activity = Activity::start();
     let pressure = Pressure::of(job);
     let shared = Shared::new(job, &heap, &stop, &activity, &pressure, None, 1);
+    let finisher = Finisher::new(job, &heap, &stop);
     std::thread::scope(|threads| {
         threads.spawn(|| shared.follow_pressure());
         let _watched = pressure.ended_on_drop();
@@ -177,9 +183,22 @@ pub fn run_unit(
             if shared.is_stopped() {
                 return;
             }
-            let state = shared.states.take(unit);
-            let bytes = state.idle_bytes() + state.heap_bytes();
-            match hand_over(unit, state) {
+            let started = Instant::now();
+            let mut state = shared.states.take(unit);
+            let rows = match whole {
+                true => finisher.in_memory(&mut state, &job.plan.units[unit].meta),
+                false => Ok(None),
+            };
+            let (brought, bytes) = match rows {
+                Ok(Some((rows, bytes, counts))) => (Brought::Rows(rows, counts), bytes),
+                Ok(None) => {
+                    let bytes = state.idle_bytes() + state.heap_bytes();
+                    (Brought::States(Box::new(state)), bytes)
+                }
+                Err(error) => return shared.fail_day(unit, error),
+            };
+            shared.outcome(|outcome| outcome.finish_time += started.elapsed());
+            match hand_over(unit, brought) {
                 Ok(()) => shared.progress.advance(),
                 Err(error) => shared.fail(error),
             }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::Job;
 use super::day_error::{DayError, check_owners};
 use super::error::RunError;
+use super::finish::{DayCounts, FinishedDay};
 use crate::aggregate::partial::Partial;
 use crate::decode::row_group::Days;
 use crate::labels::known::KnownLabels;
@@ -56,6 +57,8 @@ pub struct UnitState {
     pub spilled: Spilled,
     /// What stays in memory of the states that were spilled.
     pub owners: Option<Partial>,
+    /// The day itself where it was finished elsewhere.
+    pub finished: Option<(FinishedDay, DayCounts)>,
     /// Rows that can still come.
     rows_left: usize,
 }
@@ -193,6 +196,11 @@ impl<'a> UnitStates<'a> {
             })
         };
         (first..=last).filter(complete).collect()
+    }
+
+    /// Keeps the rows of a unit that was finished elsewhere.
+    pub fn set_finished(&self, unit: usize, finished: (FinishedDay, DayCounts)) {
+        self.with(unit, |unit| unit.finished = Some(finished));
     }
 
     /// Hands a complete unit over; its bytes stay counted in the heap.

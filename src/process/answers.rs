@@ -12,9 +12,10 @@ use arrow::ipc::writer::StreamWriter;
 use serde::{Deserialize, Serialize};
 
 use crate::contained::contained;
+use crate::pipeline::DayCounts;
 
 /// Changes whenever [`Answer`], [`super::orders`] or [`super::states`] do.
-const PROTOCOL: &str = concat!("ocp-rollup ", env!("CARGO_PKG_VERSION"), " protocol 1");
+const PROTOCOL: &str = concat!("ocp-rollup ", env!("CARGO_PKG_VERSION"), " protocol 2");
 
 /// One answer.
 #[derive(Debug, PartialEq)]
@@ -24,6 +25,8 @@ pub enum Answer {
     /// A piece of the state of a unit, which counts from the first of the task: see
     /// [`super::states`].
     State { unit: usize, piece: Vec<u8> },
+    /// Some rows of a unit that the task has all of, in order: see [`super::rows`].
+    Rows { unit: usize, piece: Vec<u8> },
     /// All of the task was sent.
     Done(Report),
     /// The task cannot be done, here or elsewhere.
@@ -44,6 +47,9 @@ pub struct Report {
     /// Compressed bytes and groups that went to disk.
     pub spilled: (u64, u64),
     pub aggregate_micros: u64,
+    pub finish_micros: u64,
+    /// Units whose rows were sent, which may be none, instead of their states.
+    pub finished: Vec<(usize, DayCounts)>,
     /// Requests, bytes of bodies, and failed tries in the order of `Fault::ALL`, since the last
     /// report.
     pub requests: u64,
@@ -67,6 +73,7 @@ const ALIVE: u8 = 0;
 const STATE: u8 = 1;
 const DONE: u8 = 2;
 const FAILED: u8 = 3;
+const ROWS: u8 = 4;
 
 fn schema() -> Schema {
     let fields = vec![
@@ -103,6 +110,7 @@ impl<W: Write> AnswerWriter<W> {
         let (kind, unit, body) = match answer {
             Answer::Alive => (ALIVE, 0, &[][..]),
             Answer::State { unit, piece } => (STATE, *unit as u32, &piece[..]),
+            Answer::Rows { unit, piece } => (ROWS, *unit as u32, &piece[..]),
             Answer::Done(report) => {
                 json = serde_json::to_vec(report)?;
                 (DONE, 0, &json[..])
@@ -189,6 +197,7 @@ fn answer(batch: &RecordBatch) -> Option<Answer> {
     Some(match kinds.value(0) {
         ALIVE => Answer::Alive,
         STATE => Answer::State { unit: units.value(0) as usize, piece: body.to_vec() },
+        ROWS => Answer::Rows { unit: units.value(0) as usize, piece: body.to_vec() },
         DONE => Answer::Done(serde_json::from_slice(body).ok()?),
         FAILED => Answer::Failed(serde_json::from_slice(body).ok()?),
         _ => return None,
@@ -200,12 +209,15 @@ mod tests {
     use super::*;
 
     fn answers() -> Vec<Answer> {
-        let report = Report { rows: 7, spilled: (1, 2), faults: vec![0, 3], ..Report::default() };
+        let finished = vec![(2, DayCounts { groups: 5, ..DayCounts::default() })];
+        let (spilled, faults) = ((1, 2), vec![0, 3]);
+        let report = Report { rows: 7, spilled, faults, finished, ..Report::default() };
         let moved = Some(("data/x.parquet".to_owned(), true));
         vec![
             Answer::Alive,
             Answer::State { unit: 3, piece: (0..=255).collect() },
             Answer::State { unit: 0, piece: Vec::new() },
+            Answer::Rows { unit: 2, piece: vec![7; 9] },
             Answer::Done(report),
             Answer::Failed(Failure { message: "bad\nfile".to_owned(), code: 3, moved }),
         ]
@@ -246,9 +258,9 @@ mod tests {
     #[test]
     fn another_version_is_refused() {
         let bytes = stream();
-        let at = bytes.windows(10).position(|part| part == b"protocol 1").unwrap();
+        let at = bytes.windows(10).position(|part| part == b"protocol 2").unwrap();
         let mut other = bytes.clone();
-        other[at + 9] = b'2';
+        other[at + 9] = b'1';
         assert!(matches!(AnswerReader::new(&other[..]), Err(NoAnswer::Version)));
         assert!(AnswerReader::new(&b"ocp-rollup 0.0.1\n"[..]).is_err());
     }

@@ -189,7 +189,7 @@ impl Coordinator<'_> {
         while !stopped() {
             let written = self.shared.progress.days();
             let open_until = if self.job.streaming { written + window } else { usize::MAX };
-            match queue.next(open_until) {
+            match queue.next(written, open_until) {
                 Next::Done => break,
                 Next::Blocked => {
                     self.shared.progress.wait_beyond(written, &stopped);
@@ -293,13 +293,9 @@ impl Coordinator<'_> {
             false => job.chunk_rows,
         };
         let chunk_rows = if again { (usual / 2).max(1) } else { usual };
-        worker.order(&Order::new(
-            job.plan,
-            task.groups.clone(),
-            task.units,
-            chunk_rows,
-            job.adaptive,
-        ));
+        // A baseline that keeps every day to the end finishes it there.
+        let whole = task.whole && job.streaming;
+        worker.order(&Order::new(job.plan, task, chunk_rows, job.adaptive, whole));
         let mut staged = Staged::new(shared.heap, job.spiller);
         let units = task.units.1 - task.units.0 + 1;
         loop {
@@ -309,12 +305,21 @@ impl Coordinator<'_> {
             match worker.answer() {
                 Ok(Answer::Alive) => {}
                 Ok(Answer::State { unit, piece }) if unit < units => {
-                    if let Err(error) = staged.push(task.units.0 + unit, piece) {
+                    if let Err(error) = staged.push_state(task.units.0 + unit, piece) {
                         return Tried::Failed(error.into());
                     }
                 }
-                Ok(Answer::State { .. }) => return Tried::Died { garbled: true },
-                Ok(Answer::Done(report)) => return Tried::Done(staged, report),
+                Ok(Answer::Rows { unit, piece }) if unit < units => {
+                    if let Err(error) = staged.push_rows(task.units.0 + unit, piece) {
+                        return Tried::Failed(error.into());
+                    }
+                }
+                Ok(Answer::Done(report)) if report.finished.iter().all(|day| day.0 < units) => {
+                    return Tried::Done(staged, report);
+                }
+                Ok(Answer::State { .. } | Answer::Rows { .. } | Answer::Done(_)) => {
+                    return Tried::Died { garbled: true };
+                }
                 Ok(Answer::Failed(failure)) => return Tried::Failed(failed(failure)),
                 Err(NoAnswer::End) => return Tried::Died { garbled: false },
                 Err(NoAnswer::Garbled) => return Tried::Died { garbled: true },
@@ -325,17 +330,22 @@ impl Coordinator<'_> {
 
     /// Adds what was done to the states of its days, and completes those that now have all.
     fn take_in(&self, made: Made<'_>) -> Result<(), RunError> {
-        let Made { task, staged, report } = made;
+        let Made { task, mut staged, mut report } = made;
         failpoint::hit("coordinator.take_in").map_err(WorkerError::from)?;
         let (job, shared) = (self.job, self.shared);
         let complete = job.pool.install(|| -> Result<Vec<usize>, RunError> {
             let mut held = pipeline::ChunkStates::new(&shared.states);
-            staged.take_in(|unit, piece| {
+            staged.take_in_states(|unit, piece| {
                 let state = held.state(unit).map_err(|error| shared.day_error(error))?;
                 states::decode_into(piece, job.tenant.keys.len(), state)
-                    .map_err(|_| RunError::from(WorkerError::Version))
+                    .map_err(|_| WorkerError::Version.into())
             })?;
             held.give_back().map_err(|error| shared.day_error(error))?;
+            for (unit, counts) in report.finished.drain(..) {
+                let unit = task.units.0 + unit;
+                let day = staged.day(unit, &job.plan.units[unit].meta, job.seed)?;
+                shared.states.set_finished(unit, (day, counts));
+            }
             Ok(shared.states.rows_done(task.units, task.rows))
         })?;
         self.count(&task, report);
@@ -356,6 +366,7 @@ impl Coordinator<'_> {
         telemetry.add(Figure::Chunks, report.chunks);
         telemetry.add(Figure::BytesRead, bytes);
         telemetry.add_time(Figure::AggregateTime, Duration::from_micros(report.aggregate_micros));
+        telemetry.add_time(Figure::FinishTime, Duration::from_micros(report.finish_micros));
         let known = |name: &str| {
             POD_NUMBERS.iter().chain(&STORAGE_NUMBERS).copied().find(|known| *known == name)
         };
@@ -372,6 +383,7 @@ impl Coordinator<'_> {
             outcome.counts.add(counts);
             outcome.chunks += report.chunks;
             outcome.aggregate_time += Duration::from_micros(report.aggregate_micros);
+            outcome.finish_time += Duration::from_micros(report.finish_micros);
             let changes = &mut outcome.changes;
             let least = [changes.least_rows, report.least_rows];
             changes.least_rows = least.into_iter().filter(|&rows| rows > 0).min().unwrap_or(0);

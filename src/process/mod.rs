@@ -1,8 +1,10 @@
 //! Worker processes: a coordinator that hands out work, and the same program as a worker.
 //!
 //! The coordinator plans, hands out tasks (a day of a source, or a slice of one) as JSON lines, takes in
-//! partial states as an Arrow IPC stream, finishes days and alone writes to the sink. Workers read
-//! and aggregate as the tasks of an undivided run do: [`crate::pipeline::run_unit`].
+//! what became of them as an Arrow IPC stream, and alone writes to the sink. Workers read,
+//! aggregate and finish days as the tasks of an undivided run do: [`crate::pipeline::run_unit`]. Where a
+//! worker has not all of a day, or no room to finish it, it sends partial states, and the coordinator
+//! finishes the day.
 
 pub mod answers;
 mod child;
@@ -11,6 +13,7 @@ mod ending;
 mod error;
 mod logs;
 pub mod orders;
+pub mod rows;
 pub mod shares;
 mod staged;
 pub mod states;

@@ -11,11 +11,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::tasks::Task;
 use crate::decode::row_group::InputFile;
 use crate::decode::schema::{Direct, Found, Part, wanted};
+use crate::lookups::Lookups;
 use crate::plan::footers::RowGroup;
 use crate::plan::{Plan, PlannedGroup, Unit};
-use crate::settings::{Addressing, NullRules, S3, Secret};
+use crate::settings::{Addressing, Aggregation, S3, Secret};
 use crate::store::Object;
 use crate::summary::row::DayMeta;
 
@@ -26,8 +28,8 @@ pub struct Hello {
     pub parent: u32,
     pub source: String,
     pub s3: Option<StoreAccess>,
-    pub enabled_keys: Vec<String>,
-    pub null_rules: NullRules,
+    pub lookups: Lookups,
+    pub rules: Aggregation,
     pub categorical: bool,
     pub all_columns: bool,
     /// The memory that this worker may take, in bytes.
@@ -103,6 +105,8 @@ pub struct Order {
     /// Rows of a chunk while memory is no concern, and whether there may be fewer when it is.
     pub chunk_rows: usize,
     pub adaptive: bool,
+    /// Whether no other task has rows of its days, so that they can be finished.
+    pub whole: bool,
     units: Vec<OrderedUnit>,
     files: Vec<OrderedFile>,
     groups: Vec<OrderedGroup>,
@@ -144,14 +148,9 @@ struct OrderedGroup {
 }
 
 impl Order {
-    /// The groups of `plan` at `groups`, all of the units `units.0..=units.1`.
-    pub fn new(
-        plan: &Plan,
-        groups: std::ops::Range<usize>,
-        units: (usize, usize),
-        chunk_rows: usize,
-        adaptive: bool,
-    ) -> Self {
+    /// A task of `plan`, whose days are to be finished if `whole`.
+    pub fn new(plan: &Plan, task: &Task, chunk_rows: usize, adaptive: bool, whole: bool) -> Self {
+        let (groups, units) = (task.groups.clone(), task.units);
         let ordered = |unit: &Unit| OrderedUnit {
             source: unit.source,
             source_uuid: unit.meta.source_uuid.as_u64_pair(),
@@ -160,6 +159,7 @@ impl Order {
         let mut order = Order {
             chunk_rows,
             adaptive,
+            whole,
             units: plan.units[units.0..=units.1].iter().map(ordered).collect(),
             files: Vec::new(),
             groups: Vec::new(),

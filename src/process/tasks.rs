@@ -13,6 +13,8 @@ pub struct Task {
     /// First and last unit.
     pub units: (usize, usize),
     pub rows: usize,
+    /// Whether no other task has rows of its units.
+    pub whole: bool,
 }
 
 /// Cuts a plan's groups into tasks for so many workers. A day with more rows than one worker's part
@@ -20,6 +22,11 @@ pub struct Task {
 pub fn cut(groups: &[PlannedGroup], workers: usize) -> Vec<Task> {
     let total: usize = groups.iter().map(|group| group.group.rows).sum();
     let most = total.div_ceil(workers.max(1)).max(1);
+    let units = groups.iter().map(|group| group.units.1 + 1).max().unwrap_or(0);
+    let mut rows_of_unit = vec![0; units];
+    for group in groups {
+        rows_of_unit[group.units.0..=group.units.1].iter_mut().for_each(|u| *u += group.group.rows);
+    }
     let mut tasks = Vec::new();
     let mut start = 0;
     for set in groups.chunk_by(|a, b| a.units == b.units) {
@@ -35,7 +42,9 @@ pub fn cut(groups: &[PlannedGroup], workers: usize) -> Vec<Task> {
                 taken += 1;
             }
             let groups = start + first..start + taken;
-            tasks.push(Task { groups, units: set[0].units, rows: sum });
+            let (first, last) = set[0].units;
+            let whole = rows_of_unit[first..=last].iter().all(|&rows| rows == sum);
+            tasks.push(Task { groups, units: (first, last), rows: sum, whole });
         }
         start += set.len();
     }
@@ -64,10 +73,13 @@ impl Queue {
         Queue { tasks: Mutex::new(tasks) }
     }
 
-    /// Takes the heaviest task that begins before unit `open_until`.
-    pub fn next(&self, open_until: usize) -> Next {
+    /// Takes a task of unit `awaited`, for which all later ones wait, else the heaviest that begins before
+    /// unit `open_until`.
+    pub fn next(&self, awaited: usize, open_until: usize) -> Next {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        match tasks.iter().position(|task| task.units.0 < open_until) {
+        let position = |is: &dyn Fn(&Task) -> bool| tasks.iter().position(is);
+        let awaited = position(&|task| (task.units.0..=task.units.1).contains(&awaited));
+        match awaited.or_else(|| position(&|task| task.units.0 < open_until)) {
             Some(at) => Next::Task(tasks.remove(at)),
             None if tasks.is_empty() => Next::Done,
             None => Next::Blocked,
@@ -103,18 +115,22 @@ mod tests {
                 let own = &groups[task.groups.clone()];
                 prop_assert!(own.iter().all(|group| group.units == task.units));
                 prop_assert_eq!(task.rows, own.iter().map(|g| g.group.rows).sum::<usize>());
+                let others = groups.iter().enumerate().filter(|(at, _)| !task.groups.contains(at));
+                let (first, last) = task.units;
+                let shared = others.into_iter().any(|(_, g)| g.units.0 <= last && g.units.1 >= first);
+                prop_assert_eq!(task.whole, !shared);
             }
             prop_assert_eq!(next, groups.len());
 
             let queue = Queue::new(tasks.clone());
             let mut given = Vec::new();
             for open_until in 0..12 {
-                while let Next::Task(task) = queue.next(open_until) {
-                    prop_assert!(task.units.0 < open_until);
+                while let Next::Task(task) = queue.next(open_until, open_until + 1) {
+                    prop_assert!(task.units.0 <= open_until);
                     given.push(task);
                 }
             }
-            prop_assert_eq!(queue.next(0), Next::Done);
+            prop_assert_eq!(queue.next(0, 0), Next::Done);
             given.sort_by_key(|task| task.groups.start);
             prop_assert_eq!(given, tasks);
         }
@@ -133,12 +149,17 @@ mod tests {
     }
 
     #[test]
-    fn the_heaviest_day_goes_first() {
-        let tasks = cut(&groups(vec![(0, 0, 1), (1, 0, 3), (2, 0, 9)]), 1);
+    fn the_day_that_others_wait_for_goes_first_then_the_heaviest() {
+        let tasks = cut(&groups(vec![(0, 0, 1), (1, 0, 3), (2, 0, 9), (3, 0, 5), (4, 0, 7)]), 1);
         let queue = Queue::new(tasks);
         let rows = |next| if let Next::Task(task) = next { task.rows } else { 0 };
-        assert_eq!(rows(queue.next(2)), 3);
-        assert_eq!(rows(queue.next(3)), 9);
-        assert_eq!(rows(queue.next(3)), 1);
+        assert_eq!(rows(queue.next(0, 3)), 1);
+        // Someone is at it.
+        assert_eq!(rows(queue.next(0, 2)), 3);
+        assert_eq!(queue.next(0, 2), Next::Blocked);
+        assert_eq!(rows(queue.next(1, 4)), 9);
+        assert_eq!(rows(queue.next(3, 5)), 5);
+        assert_eq!(rows(queue.next(3, 5)), 7);
+        assert_eq!(queue.next(3, 5), Next::Done);
     }
 }

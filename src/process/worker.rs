@@ -1,4 +1,5 @@
-//! The worker: does tasks as an undivided run would, and sends the states instead of finishing them.
+//! The worker: does tasks as an undivided run would, and sends rows instead of writing them, or states
+//! where it has not all of a day.
 
 use std::io::{self, Write};
 use std::sync::atomic::AtomicBool;
@@ -11,16 +12,15 @@ use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 pub use super::answers::Failure;
 use super::answers::{Answer, AnswerWriter, Report};
 use super::orders::{Hello, Order};
-use super::states;
+use super::{rows, states};
 use crate::decode::row_group::Reading;
 use crate::failpoint::{self, FailpointError};
-use crate::lookups::Lookups;
 use crate::memory::limit::{Limit, LimitSource};
 use crate::memory::shares::{Budget, Demand, TooSmall};
 use crate::memory::usage;
 use crate::memory::watch::Watch;
-use crate::pipeline::{self, Job, Outcome, RunError, StateKind, UnitState};
-use crate::settings::{Aggregation, FanOut, Input, Layout, PodSource, S3, TypePaths};
+use crate::pipeline::{self, Brought, DayCounts, Job, Outcome, RunError, StateKind};
+use crate::settings::{Input, Layout, S3, TypePaths};
 use crate::spill::spiller::Spiller;
 use crate::store::traffic::Fault;
 use crate::store::{Store, StoreError};
@@ -102,8 +102,7 @@ fn serve_orders<W: Write + Send>(
 ) -> Result<(), WorkerFault> {
     let never = Arc::new(AtomicBool::new(false));
     let store = Store::open(&input(hello), &never)?;
-    let lookups = Lookups { enabled_keys: hello.enabled_keys.clone(), ..Lookups::default() };
-    let tenant = Tenant::new(&lookups, rules(hello))?;
+    let tenant = Tenant::new(&hello.lookups, hello.rules)?;
     let limit = Limit { bytes: hello.memory, source: LimitSource::Setting };
     let budget = Budget::of(limit);
     let demand = Demand {
@@ -122,7 +121,7 @@ fn serve_orders<W: Write + Send>(
     let mut seen = Seen::default();
     for order in orders {
         failpoint::hit("worker.begin")?;
-        let (chunk_rows, adaptive) = (order.chunk_rows, order.adaptive);
+        let (chunk_rows, adaptive, whole) = (order.chunk_rows, order.adaptive, order.whole);
         let plan = order.into_plan().ok_or(WorkerFault::Orders)?;
         // Of its own, so that its file goes with the task.
         let spiller = Spiller::new(hello.spill_dir.clone(), hello.force_spill);
@@ -145,9 +144,12 @@ fn serve_orders<W: Write + Send>(
             cancelled: &never,
             seed: hello.seed,
         };
-        let done = pipeline::run_unit(&job, &|unit, state| send_unit(answers, &job, unit, state));
+        let finished = Mutex::default();
+        let sending = Sending { answers, job: &job, finished: &finished };
+        let done = pipeline::run_unit(&job, whole, &|unit, brought| sending.send(unit, brought));
+        let finished = finished.into_inner().unwrap_or_else(PoisonError::into_inner);
         let answer = match done {
-            Ok(outcome) => Answer::Done(seen.report(&outcome, &store)),
+            Ok(outcome) => Answer::Done(seen.report(&outcome, finished, &store)),
             Err(error) => Answer::Failed(explain(error)),
         };
         failpoint::hit("worker.before_done")?;
@@ -156,21 +158,36 @@ fn serve_orders<W: Write + Send>(
     Ok(())
 }
 
-/// Sends all of a unit, and lets go of it on the way.
-fn send_unit<W: Write + Send>(
-    answers: &Answers<W>,
-    job: &Job<'_>,
-    unit: usize,
-    state: UnitState,
-) -> Result<(), RunError> {
-    let mut send = |piece: Vec<u8>| {
-        answers
-            .send(&Answer::State { unit, piece })
-            .map_err(|source| RunError::CoordinatorGone { source })
-    };
-    // What is read back at once is beside all else that the heap counts.
-    let most = job.shares.heap / 16;
-    state.each(StateKind::of(job), most, &mut |part| states::encode(&part, &mut send))
+/// What sending the units of a task takes.
+struct Sending<'a, W: Write> {
+    answers: &'a Answers<W>,
+    job: &'a Job<'a>,
+    /// Those that were sent as rows.
+    finished: &'a Mutex<Vec<(usize, DayCounts)>>,
+}
+
+impl<W: Write + Send> Sending<'_, W> {
+    /// Sends all of a unit.
+    fn send(&self, unit: usize, brought: Brought) -> Result<(), RunError> {
+        let send = |answer| {
+            self.answers.send(&answer).map_err(|source| RunError::CoordinatorGone { source })
+        };
+        match brought {
+            Brought::Rows(batch, counts) => {
+                rows::encode(&batch, &mut |piece| send(Answer::Rows { unit, piece }))?;
+                let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+                finished.push((unit, counts));
+                Ok(())
+            }
+            Brought::States(state) => {
+                // What is read back at once is beside all else that the heap counts.
+                let most = self.job.shares.heap / 16;
+                let mut send = |piece| send(Answer::State { unit, piece });
+                let kind = StateKind::of(self.job);
+                state.each(kind, most, &mut |part| states::encode(&part, &mut send))
+            }
+        }
+    }
 }
 
 /// The way to the coordinator, shared with the sign of life.
@@ -193,7 +210,12 @@ struct Seen {
 }
 
 impl Seen {
-    fn report(&mut self, outcome: &Outcome, store: &Store) -> Report {
+    fn report(
+        &mut self,
+        outcome: &Outcome,
+        finished: Vec<(usize, DayCounts)>,
+        store: &Store,
+    ) -> Report {
         let counts = &outcome.counts;
         let mut report = Report {
             rows: counts.rows,
@@ -206,6 +228,8 @@ impl Seen {
             least_rows: outcome.changes.least_rows,
             spilled: outcome.spilled,
             aggregate_micros: outcome.aggregate_time.as_micros() as u64,
+            finish_micros: outcome.finish_time.as_micros() as u64,
+            finished,
             peak: usage::peak_resident().unwrap_or(0),
             ..Report::default()
         };
@@ -239,10 +263,4 @@ fn input(hello: &Hello) -> Input {
         s3: hello.s3.clone().map(S3::from),
         strict_duplicates: false,
     }
-}
-
-/// What reading rows needs of the rules; those for finishing are the coordinator's.
-fn rules(hello: &Hello) -> Aggregation {
-    let (pod_source, fan_out) = (PodSource::Hourly, FanOut::Koku);
-    Aggregation { pod_source, fan_out, null_rules: hello.null_rules }
 }

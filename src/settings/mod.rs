@@ -251,20 +251,20 @@ pub enum ChunkSize {
 }
 
 /// Rules that change rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Aggregation {
     pub pod_source: PodSource,
     pub fan_out: FanOut,
     pub null_rules: NullRules,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PodSource {
     Hourly,
     Daily,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FanOut {
     /// Multiply as upstream's joins do.
     Koku,

@@ -5,14 +5,13 @@ use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::sync::Arc;
 
-use super::bytes::{Cursor, Malformed, put_text, put_varint};
+use super::bytes::{Cursor, Malformed, put_text};
 use super::spiller::Spiller;
+use super::values::{put_row, take_row};
 use super::{Block, SpillError, SpillFile};
 use crate::aggregate::interner::Interner;
-use crate::summary::order::{ORDERED_TEXTS, SortKey, ordered_texts};
-use crate::summary::row::{
-    DayMeta, Measures, RowBatch, RowKind, STREAMED_ROWS, SummaryRow, TextId,
-};
+use crate::summary::order::{ORDERED_TEXTS, SortKey, of_ordered_texts, ordered_texts};
+use crate::summary::row::{DayMeta, RowBatch, STREAMED_ROWS, SummaryRow, TextId};
 
 /// Rows in the order of the day, on disk.
 #[derive(Debug, Clone)]
@@ -43,18 +42,20 @@ impl Run {
     }
 }
 
-/// Writes a run batch by batch.
-struct RunWriter {
+/// Writes a run batch by batch, in the order of the day.
+pub struct RunWriter {
     run: Run,
     block: Vec<u8>,
 }
 
 impl RunWriter {
-    fn new(file: Arc<SpillFile>) -> Self {
+    pub fn new(file: Arc<SpillFile>) -> Self {
         RunWriter { run: Run { file, blocks: Vec::new() }, block: Vec::new() }
     }
 
-    fn write(&mut self, batch: &RowBatch) -> Result<(), SpillError> {
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&mut self, batch: &RowBatch) -> Result<(), SpillError> {
         for row in &batch.rows {
             encode(batch, row, &mut self.block);
             if self.block.len() >= BLOCK {
@@ -65,7 +66,9 @@ impl RunWriter {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Run, SpillError> {
+    /// # Errors
+    /// The file cannot be written.
+    pub fn finish(mut self) -> Result<Run, SpillError> {
         if !self.block.is_empty() {
             self.run.blocks.push(self.run.file.write(&self.block)?);
         }
@@ -75,32 +78,17 @@ impl RunWriter {
 }
 
 fn encode(batch: &RowBatch, row: &SummaryRow, out: &mut Vec<u8>) {
-    out.push(match row.kind {
-        RowKind::Pod => 0,
-        RowKind::Storage => 1,
-        RowKind::Unallocated => 2,
-    });
+    put_row(out, row);
     for id in ordered_texts(row) {
         put_text(out, batch.text(id));
     }
-    match row.cost_category_id {
-        None => put_varint(out, 0),
-        Some(id) => put_varint(out, u64::from(id as u32) + 1),
-    }
-    let measures: &[f64] = match &row.measures {
-        Measures::Pod(values) => values,
-        Measures::Storage(values) => values,
-    };
-    measures.iter().for_each(|value| out.extend(value.to_le_bytes()));
 }
 
-/// A row of a block: texts as ranges of its bytes.
-#[derive(Debug, Clone, Copy)]
+/// A row of a block, its texts as ranges of the block's bytes.
 struct Row {
-    kind: RowKind,
+    /// Without texts.
+    row: SummaryRow,
     texts: [Option<(usize, usize)>; ORDERED_TEXTS],
-    cost_category_id: Option<i32>,
-    measures: Measures,
 }
 
 /// Reads one run.
@@ -115,15 +103,12 @@ struct RunReader {
 impl RunReader {
     /// At its first row; `None` if there is none.
     fn open(run: Run) -> Result<Option<Self>, SpillError> {
-        let row = Row {
-            kind: RowKind::Pod,
-            texts: [None; ORDERED_TEXTS],
-            cost_category_id: None,
-            measures: Measures::Storage([0.0; 4]),
-        };
-        let blocks = run.blocks.into_iter();
-        let mut reader = RunReader { file: run.file, blocks, block: Vec::new(), next: 0, row };
-        Ok(reader.advance()?.then_some(reader))
+        let Run { file, blocks } = run;
+        let mut blocks = blocks.into_iter();
+        let Some(first) = blocks.next() else { return Ok(None) };
+        let block = file.read(first)?;
+        let (row, next) = decode(&block, 0).map_err(|_| file.damaged())?;
+        Ok(Some(RunReader { file, blocks, block, next, row }))
     }
 
     /// Goes to the next row; false at the end.
@@ -152,46 +137,23 @@ impl RunReader {
 
     fn key(&self) -> SortKey<'_> {
         SortKey {
-            kind: self.row.kind,
+            kind: self.row.row.kind,
             texts: self.row.texts.map(|range| self.text(range)),
-            cost_category_id: self.row.cost_category_id,
+            cost_category_id: self.row.row.cost_category_id,
         }
     }
 }
 
 fn decode(block: &[u8], at: usize) -> Result<(Row, usize), Malformed> {
     let mut cursor = Cursor::new(block.get(at..).ok_or(Malformed)?);
-    let kind = match cursor.array()? {
-        [0] => RowKind::Pod,
-        [1] => RowKind::Storage,
-        [2] => RowKind::Unallocated,
-        _ => return Err(Malformed),
-    };
+    let row = take_row(&mut cursor)?;
     let mut texts = [None; ORDERED_TEXTS];
     for range in &mut texts {
         let text = cursor.text()?;
         let end = block.len() - cursor.left();
         *range = text.map(|text| (end - text.len(), end));
     }
-    let cost_category_id = match cursor.varint()? {
-        0 => None,
-        id => Some((id - 1) as u32 as i32),
-    };
-    let measures = if kind == RowKind::Storage {
-        let mut values = [0.0; 4];
-        for value in &mut values {
-            *value = cursor.f64()?;
-        }
-        Measures::Storage(values)
-    } else {
-        let mut values = [0.0; 14];
-        for value in &mut values {
-            *value = cursor.f64()?;
-        }
-        Measures::Pod(values)
-    };
-    let row = Row { kind, texts, cost_category_id, measures };
-    Ok((row, block.len() - cursor.left()))
+    Ok((Row { row, texts }, block.len() - cursor.left()))
 }
 
 /// Orders readers by their row, the least first out of a max-heap.
@@ -315,31 +277,6 @@ impl MergedRuns {
 }
 
 fn summary_row(reader: &RunReader, texts: &mut Interner) -> SummaryRow {
-    let row = reader.row;
-    let ids = row.texts.map(|range| reader.text(range).map_or(TextId::NULL, |t| texts.intern(t)));
-    let [
-        namespace,
-        node,
-        persistentvolumeclaim,
-        persistentvolume,
-        storageclass,
-        csi_volume_handle,
-        resource_id,
-        pod_labels,
-        volume_labels,
-    ] = ids;
-    SummaryRow {
-        kind: row.kind,
-        cost_category_id: row.cost_category_id,
-        namespace,
-        node,
-        resource_id,
-        pod_labels,
-        persistentvolumeclaim,
-        persistentvolume,
-        storageclass,
-        csi_volume_handle,
-        volume_labels,
-        measures: row.measures,
-    }
+    let intern = |range| reader.text(range).map_or(TextId::NULL, |text| texts.intern(text));
+    of_ordered_texts(reader.row.row.clone(), reader.row.texts.map(intern))
 }

@@ -1,4 +1,4 @@
-//! What the records of groups are made of: label objects and exact sums.
+//! What the records of groups and rows are made of: label objects, exact sums, rows but for their texts.
 
 use super::bytes::{Cursor, Malformed, put_text, put_varint};
 use crate::aggregate::exact::Sum;
@@ -6,7 +6,7 @@ use crate::aggregate::partial::Partial;
 use crate::aggregate::sums::{Outliers, Sums};
 use crate::aggregate::wide::Wide;
 use crate::labels::sets::SetId;
-use crate::summary::row::TextId;
+use crate::summary::row::{Measures, RowKind, SummaryRow, TextId};
 
 /// The pairs of a label object, by key; `None` for no object at all.
 pub type Labels<'a> = Option<Vec<(u32, Option<&'a str>)>>;
@@ -93,6 +93,61 @@ pub fn take_sums<const N: usize>(cursor: &mut Cursor<'_>) -> Result<TakenSums<N>
         outliers.push((measure, wide));
     }
     Ok((Sums::from_parts(sums, rows, present), outliers))
+}
+
+/// A row but for its texts.
+pub fn put_row(out: &mut Vec<u8>, row: &SummaryRow) {
+    out.push(match row.kind {
+        RowKind::Pod => 0,
+        RowKind::Storage => 1,
+        RowKind::Unallocated => 2,
+    });
+    put_varint(out, row.cost_category_id.map_or(0, |id| u64::from(id as u32) + 1));
+    let measures: &[f64] = match &row.measures {
+        Measures::Pod(values) => values,
+        Measures::Storage(values) => values,
+    };
+    measures.iter().for_each(|value| out.extend(value.to_le_bytes()));
+}
+
+/// Reads what [`put_row`] wrote: a row without texts.
+pub fn take_row(cursor: &mut Cursor<'_>) -> Result<SummaryRow, Malformed> {
+    let kind = match cursor.array()? {
+        [0] => RowKind::Pod,
+        [1] => RowKind::Storage,
+        [2] => RowKind::Unallocated,
+        _ => return Err(Malformed),
+    };
+    let cost_category_id = match cursor.varint()? {
+        0 => None,
+        id => Some(u32::try_from(id - 1).map_err(|_| Malformed)? as i32),
+    };
+    let measures = match kind {
+        RowKind::Storage => Measures::Storage(take_doubles(cursor)?),
+        RowKind::Pod | RowKind::Unallocated => Measures::Pod(take_doubles(cursor)?),
+    };
+    Ok(SummaryRow {
+        kind,
+        cost_category_id,
+        namespace: TextId::NULL,
+        node: TextId::NULL,
+        resource_id: TextId::NULL,
+        pod_labels: TextId::NULL,
+        persistentvolumeclaim: TextId::NULL,
+        persistentvolume: TextId::NULL,
+        storageclass: TextId::NULL,
+        csi_volume_handle: TextId::NULL,
+        volume_labels: TextId::NULL,
+        measures,
+    })
+}
+
+fn take_doubles<const N: usize>(cursor: &mut Cursor<'_>) -> Result<[f64; N], Malformed> {
+    let mut values = [0.0; N];
+    for value in &mut values {
+        *value = cursor.f64()?;
+    }
+    Ok(values)
 }
 
 /// The id of a text in `state`.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{Datelike, NaiveDate};
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 use super::categories::{Categories, Category, PatternError};
 use super::owners::Lent;
@@ -44,7 +45,7 @@ impl Tenant {
 }
 
 /// Line items that count otherwise than one might think.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Oddities {
     /// More than once, because their node or namespace shows several label objects on the day.
     pub label_rows: u64,

@@ -22,6 +22,33 @@ pub fn ordered_texts(row: &SummaryRow) -> [TextId; ORDERED_TEXTS] {
     ]
 }
 
+/// A row of its [`ordered_texts`] and all else, which is that of `row`.
+pub fn of_ordered_texts(row: SummaryRow, texts: [TextId; ORDERED_TEXTS]) -> SummaryRow {
+    let [
+        namespace,
+        node,
+        persistentvolumeclaim,
+        persistentvolume,
+        storageclass,
+        csi_volume_handle,
+        resource_id,
+        pod_labels,
+        volume_labels,
+    ] = texts;
+    SummaryRow {
+        namespace,
+        node,
+        resource_id,
+        pod_labels,
+        persistentvolumeclaim,
+        persistentvolume,
+        storageclass,
+        csi_volume_handle,
+        volume_labels,
+        ..row
+    }
+}
+
 /// What tells the place of a row: its data source, namespace, node, then everything else that
 /// tells rows apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! What goes between the coordinator and its workers, by the first byte: what a worker answers, a state on
-//! its own, or what a worker is told. Each is read as it was meant or refused.
+//! What goes between the coordinator and its workers, by the first byte: what a worker answers, a state or
+//! rows on their own, or what a worker is told. Each is read as it was meant or refused.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,10 +9,11 @@ use ocp_rollup::aggregate::partial::Partial;
 use ocp_rollup::lookups::Lookups;
 use ocp_rollup::process::answers::{Answer, AnswerReader};
 use ocp_rollup::process::orders::{self, Hello, Order};
+use ocp_rollup::process::rows;
 use ocp_rollup::process::states::{decode_into, encode};
 use ocp_rollup::settings::{Aggregation, FanOut, NullRules, PodSource};
 use ocp_rollup::summary::finish::{Tenant, finish};
-use ocp_rollup::summary::row::{DayMeta, Measures};
+use ocp_rollup::summary::row::{DayMeta, Measures, RowBatch, SummaryRow, Texts};
 use uuid::Uuid;
 
 const SEED: u64 = 7;
@@ -22,6 +23,7 @@ pub fn run(data: &[u8]) {
         Some((0, rest)) => answers(rest),
         Some((1, rest)) => state(rest),
         Some((2, rest)) => told(rest),
+        Some((3, rest)) => finished(rest),
         _ => {}
     }
 }
@@ -51,6 +53,7 @@ fn answers(data: &[u8]) {
                     }
                 }
             }
+            Answer::Rows { piece, .. } => finished(&piece),
             Answer::Alive | Answer::Failed(_) => {}
         }
     }
@@ -69,21 +72,50 @@ fn check(state: Partial, tenant: &Tenant) {
     let mut again = Partial::empty(SEED);
     let sent = encode(&state, &mut |piece| decode_into(&piece, tenant.keys.len(), &mut again));
     assert_eq!(sent, Ok(()), "what is sent is refused");
-    assert_eq!(rows(again, tenant), rows(state, tenant));
+    assert_eq!(rows_of(again, tenant), rows_of(state, tenant));
 }
 
 /// Every row to the last bit, and what was dropped.
-fn rows(state: Partial, tenant: &Tenant) -> Vec<String> {
-    let meta = Arc::new(DayMeta {
+fn rows_of(state: Partial, tenant: &Tenant) -> Vec<String> {
+    let without_node = state.rows_without_node;
+    let (batch, fan_out) = finish(state, &meta(), tenant);
+    lines(&batch)
+        .into_iter()
+        .chain([format!("{without_node} without a node, {fan_out:?}")])
+        .collect()
+}
+
+fn meta() -> Arc<DayMeta> {
+    Arc::new(DayMeta {
         date: NaiveDate::default(),
         source_uuid: Uuid::nil(),
         report_period_id: None,
         cluster_id: None,
         cluster_alias: None,
+    })
+}
+
+/// Rows that were taken in, sent once more: the same.
+fn finished(piece: &[u8]) {
+    let taken_in = |pieces: &[Vec<u8>]| {
+        let (mut texts, mut rows) = (Texts::default(), Vec::new());
+        let mut pieces = pieces.iter();
+        pieces.try_for_each(|piece| rows::decode(piece, &mut texts, &mut rows)).ok()?;
+        Some(RowBatch { day: meta(), texts, rows })
+    };
+    let Some(batch) = taken_in(&[piece.to_vec()]) else { return };
+    let mut pieces = Vec::new();
+    let sent = rows::encode(&batch, &mut |piece| {
+        pieces.push(piece);
+        Ok::<_, ()>(())
     });
-    let without_node = state.rows_without_node;
-    let (batch, fan_out) = finish(state, &meta, tenant);
-    let row_texts = batch.rows.iter().map(|row| {
+    assert_eq!(sent, Ok(()));
+    assert_eq!(taken_in(&pieces).as_ref().map(lines), Some(lines(&batch)));
+}
+
+/// A line for each row.
+fn lines(batch: &RowBatch) -> Vec<String> {
+    let line = |row: &SummaryRow| {
         let values: &[f64] = match &row.measures {
             Measures::Pod(values) => &values[..],
             Measures::Storage(values) => &values[..],
@@ -92,9 +124,9 @@ fn rows(state: Partial, tenant: &Tenant) -> Vec<String> {
         let names = [row.namespace, row.node, row.resource_id, row.pod_labels];
         let more = [row.persistentvolumeclaim, row.persistentvolume, row.volume_labels];
         let texts: Vec<_> = names.iter().chain(&more).map(|&id| batch.text(id)).collect();
-        format!("{:?} {texts:?} {bits:?}", row.kind)
-    });
-    row_texts.chain([format!("{without_node} without a node, {fan_out:?}")]).collect()
+        format!("{:?} {:?} {texts:?} {bits:?}", row.kind, row.cost_category_id)
+    };
+    batch.rows.iter().map(line).collect()
 }
 
 /// As a worker reads it: a greeting, then tasks, a line each.
