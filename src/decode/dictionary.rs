@@ -44,18 +44,32 @@ impl TextDictionary {
         self.ranges.is_empty()
     }
 
-    /// Code → id for the partial state `state`, resolved for `codes` at least, all of which the
-    /// dictionary has.
+    /// Appends the id that each of `codes` has for the partial state `state`. False if one of them has
+    /// none yet, or is none of the dictionary: what was appended means nothing then.
+    pub fn known_ids<I: Id>(&self, codes: &[u32], state: StateId, out: &mut Vec<I>) -> bool {
+        let Some((_, remap)) = self.remaps.iter().find(|&&(known, _)| known == state) else {
+            return false;
+        };
+        let mut all_known = true;
+        out.extend(codes.iter().map(|&code| {
+            let id = remap.get(code as usize).copied().unwrap_or(UNRESOLVED);
+            all_known &= id != UNRESOLVED;
+            I::from_raw(id)
+        }));
+        all_known
+    }
+
+    /// Resolves `codes` for the partial state `state`, all of which the dictionary has.
     ///
     /// # Errors
     /// The first text that `resolve` refuses.
-    pub fn ids<R: Resolve>(
+    pub fn resolve<R: Resolve>(
         &mut self,
         codes: &[u32],
         state: StateId,
         resolve: &mut R,
         place: &Place,
-    ) -> Result<&[u32], InputError> {
+    ) -> Result<(), InputError> {
         let known = match self.remaps.iter().position(|&(known, _)| known.is_of_line(state)) {
             Some(known) => {
                 let (of, remap) = &mut self.remaps[known];
@@ -79,18 +93,16 @@ impl TextDictionary {
                 new.push(code);
             }
         }
-        if !new.is_empty() {
-            let text = |&code: &u32| {
-                let (start, end) = self.ranges[code as usize];
-                &self.bytes[start as usize..end as usize]
-            };
-            let mut ids = Vec::with_capacity(new.len());
-            resolve.ids(new.iter().map(text), place, &mut ids)?;
-            for (code, id) in new.into_iter().zip(ids) {
-                remap[code as usize] = id.raw();
-            }
+        let text = |&code: &u32| {
+            let (start, end) = self.ranges[code as usize];
+            &self.bytes[start as usize..end as usize]
+        };
+        let mut ids = Vec::with_capacity(new.len());
+        resolve.ids(new.iter().map(text), place, &mut ids)?;
+        for (code, id) in new.into_iter().zip(ids) {
+            remap[code as usize] = id.raw();
         }
-        Ok(&self.remaps[known].1)
+        Ok(())
     }
 }
 

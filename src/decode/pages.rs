@@ -18,7 +18,6 @@ use super::rle::{Ended, Rle};
 use super::times::{NO_TIME, TimeUnit};
 use super::unpack::Unpacker;
 use crate::aggregate::partial::StateId;
-use crate::aggregate::rows::Id;
 use crate::read::bytes::ColumnBytes;
 
 /// Whether a column chunk can be read here: flat, of a type with a direct meaning, and in one of
@@ -317,11 +316,18 @@ impl PageColumn {
                 if let Err(ended) = rle.read(present, &mut self.codes) {
                     return Err(self.ended(ended));
                 }
-                if let Some(code) = beyond(&self.codes, self.words.len()) {
+                let words = &self.words[..];
+                let mut bad = None;
+                out.extend(self.codes.iter().map(|&code| match words.get(code as usize) {
+                    Some(&word) => of(word),
+                    None => {
+                        bad = Some(code);
+                        absent
+                    }
+                }));
+                if let Some(code) = bad {
                     return Err(self.bad_code(code));
                 }
-                let words = &self.words[..];
-                out.extend(self.codes.iter().map(|&code| of(words[code as usize])));
             }
         }
         if let Some(levels) = levels {
@@ -381,11 +387,14 @@ impl PageColumn {
                     }
                     return Err(self.place.value("dictionary codes come before a dictionary"));
                 };
-                if let Some(code) = beyond(&self.codes, dictionary.len()) {
-                    return Err(self.bad_code(code));
+                if !dictionary.known_ids(&self.codes, state, out) {
+                    out.truncate(start);
+                    if let Some(code) = beyond(&self.codes, dictionary.len()) {
+                        return Err(self.bad_code(code));
+                    }
+                    dictionary.resolve(&self.codes, state, resolve, &self.place)?;
+                    dictionary.known_ids(&self.codes, state, out);
                 }
-                let ids = dictionary.ids(&self.codes, state, resolve, &self.place)?;
-                out.extend(self.codes.iter().map(|&code| R::Id::from_raw(ids[code as usize])));
             }
         }
         if let Some(levels) = levels {

@@ -5,16 +5,16 @@ use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_secret};
 
 use super::sets::SetId;
 use crate::aggregate::groups::vec_growth;
-use crate::aggregate::interner::Interner;
+use crate::aggregate::interner::{Hash128, hash_text};
+use crate::summary::row::{TextId, Texts};
 
 /// How texts are told apart: by hash or by comparing them.
 #[derive(Debug)]
 pub enum KnownLabels {
-    /// By a 128-bit hash under a secret drawn at the start of the run. Two texts that collide are
-    /// less likely than memory that flips a bit, and no one can make them without the secret.
+    /// By a 128-bit hash under a secret drawn at the start of the run.
     Hashed(HashedLabels),
     /// By the whole text, kept.
-    Compared { texts: Interner, sets: Vec<SetId> },
+    Compared(ComparedLabels),
 }
 
 /// What the texts of each hash stand for.
@@ -24,22 +24,22 @@ pub struct HashedLabels {
     secret: Box<[u8; SECRET]>,
 }
 
-/// The hash in four words, so that all of it takes 20 bytes and not 32: more of them stay in the cache.
 #[derive(Debug, Clone, Copy)]
 struct Known {
-    hash: [u32; 4],
+    hash: Hash128,
     set: SetId,
 }
 
-impl Known {
-    /// What the table takes for a hash.
-    #[inline]
-    fn place(hash: [u32; 4]) -> u64 {
-        u64::from(hash[1]) << 32 | u64::from(hash[0])
-    }
-}
-
 const _: () = assert!(size_of::<Known>() == 20);
+
+/// Texts, and what each stands for.
+#[derive(Debug)]
+pub struct ComparedLabels {
+    texts: Texts,
+    sets: Vec<SetId>,
+    table: HashTable<TextId>,
+    seed: u64,
+}
 
 /// Bytes of a secret: what XXH3 uses of its own.
 const SECRET: usize = 192;
@@ -59,7 +59,8 @@ impl KnownLabels {
     }
 
     pub fn compared(seed: u64) -> Self {
-        KnownLabels::Compared { texts: Interner::new(seed), sets: Vec::new() }
+        let (texts, table) = (Texts::default(), HashTable::new());
+        KnownLabels::Compared(ComparedLabels { texts, sets: Vec::new(), table, seed })
     }
 
     /// Appends the label object of each of `texts`: the known one, else what `read` makes of it.
@@ -74,14 +75,9 @@ impl KnownLabels {
             KnownLabels::Hashed(known) => {
                 known.sets_of(texts, |text| read(utf8(text)?), out)?;
             }
-            KnownLabels::Compared { texts: known, sets } => {
+            KnownLabels::Compared(known) => {
                 for text in texts {
-                    let text = utf8(text)?;
-                    let id = known.intern(text).0 as usize;
-                    if id == sets.len() {
-                        sets.push(read(text)?);
-                    }
-                    out.push(sets[id]);
+                    out.push(known.set_of(utf8(text)?, &mut read)?);
                 }
             }
         }
@@ -95,8 +91,12 @@ impl KnownLabels {
                 2 * known.table.allocation_size()
             }
             KnownLabels::Hashed(_) => 0,
-            KnownLabels::Compared { texts, sets } => {
-                texts.growth_bytes(more) + vec_growth(sets, more)
+            KnownLabels::Compared(ComparedLabels { texts, sets, table, .. }) => {
+                let table = match table.len() + more > table.capacity() {
+                    true => 2 * table.allocation_size(),
+                    false => 0,
+                };
+                texts.growth_bytes(more) + vec_growth(sets, more) + table
             }
         }
     }
@@ -105,8 +105,9 @@ impl KnownLabels {
     pub fn heap_bytes(&self) -> usize {
         match self {
             KnownLabels::Hashed(known) => known.table.allocation_size() + SECRET,
-            KnownLabels::Compared { texts, sets } => {
-                texts.heap_bytes() + sets.capacity() * size_of::<SetId>()
+            KnownLabels::Compared(ComparedLabels { texts, sets, table, .. }) => {
+                let sets = sets.capacity() * size_of::<SetId>();
+                texts.heap_bytes() + sets + table.allocation_size()
             }
         }
     }
@@ -120,20 +121,19 @@ impl HashedLabels {
         out: &mut Vec<SetId>,
     ) -> Result<(), E> {
         loop {
-            let mut block: [(&[u8], [u32; 4]); BLOCK] = [(&[], [0; 4]); BLOCK];
+            let mut block: [(&[u8], Hash128); BLOCK] = [(&[], Hash128::default()); BLOCK];
             let mut length = 0;
             for (slot, text) in block.iter_mut().zip(&mut texts) {
-                let hash = xxh3_128_with_secret(text, &*self.secret);
-                *slot = (text, [0, 32, 64, 96].map(|bit| (hash >> bit) as u32));
+                *slot = (text, Hash128::new(xxh3_128_with_secret(text, &*self.secret)));
                 length += 1;
             }
             for &(text, hash) in &block[..length] {
-                let set = match self.table.find(Known::place(hash), |known| known.hash == hash) {
+                let set = match self.table.find(hash.place(), |known| known.hash == hash) {
                     Some(known) => known.set,
                     None => {
                         let set = read(text)?;
-                        let place = |known: &Known| Known::place(known.hash);
-                        self.table.insert_unique(Known::place(hash), Known { hash, set }, place);
+                        let place = |known: &Known| known.hash.place();
+                        self.table.insert_unique(hash.place(), Known { hash, set }, place);
                         set
                     }
                 };
@@ -143,6 +143,25 @@ impl HashedLabels {
                 return Ok(());
             }
         }
+    }
+}
+
+impl ComparedLabels {
+    fn set_of<'t, E>(
+        &mut self,
+        text: &'t str,
+        read: impl FnOnce(&'t str) -> Result<SetId, E>,
+    ) -> Result<SetId, E> {
+        let (texts, seed) = (&mut self.texts, self.seed);
+        let hash = hash_text(text.as_bytes(), seed);
+        if let Some(id) = self.table.find(hash, |&id| texts.bytes(id) == text.as_bytes()) {
+            return Ok(self.sets[id.0 as usize]);
+        }
+        let set = read(text)?;
+        let id = texts.push(text);
+        self.sets.push(set);
+        self.table.insert_unique(hash, id, |&id| hash_text(texts.bytes(id), seed));
+        Ok(set)
     }
 }
 
@@ -157,7 +176,7 @@ mod tests {
         let mut sets = Vec::new();
         let texts = texts.iter().map(|text| text.as_bytes());
         known.sets_of(texts, |_| Ok::<_, ()>(SetId::EMPTY), &mut sets).unwrap();
-        let mut hashes: Vec<_> = known.table.iter().map(|known| known.hash).collect();
+        let mut hashes: Vec<_> = known.table.iter().map(|known| known.hash.words()).collect();
         hashes.sort_unstable();
         hashes
     }
