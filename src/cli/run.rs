@@ -190,7 +190,7 @@ pub struct RunFlags {
     #[arg(long, value_name = "auto|N", value_parser = text(), help_heading = "Performance")]
     pub threads: Option<String>,
 
-    /// Have so many worker processes read and aggregate: one that dies costs a day's work instead of
+    /// Have so many worker processes read, aggregate and finish days: one that dies costs a day's work instead of
     /// the run. They share the threads and the memory limit. `off` does all in one process [default:
     /// off].
     #[arg(long, value_name = "off|N", value_parser = text(), help_heading = "Performance")]

@@ -124,7 +124,10 @@ fn worker_code(error: &WorkerError) -> u8 {
         WorkerError::Died { first, second, .. } => {
             if first.is_out_of_memory() || second.is_out_of_memory() { MEMORY } else { INPUT }
         }
-        WorkerError::Start { .. } | WorkerError::Version | WorkerError::Failpoint(_) => INPUT,
+        WorkerError::Start { .. }
+        | WorkerError::Version
+        | WorkerError::Garbled
+        | WorkerError::Failpoint(_) => INPUT,
     }
 }
 

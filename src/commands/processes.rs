@@ -56,6 +56,7 @@ pub(super) fn hello(
         categorical: job.reading.categorical,
         all_columns: job.reading.all_columns,
         memory: division.worker_memory,
+        part: division.worker_part,
         decode_bytes: job.plan.decode_bytes(),
         threads: division.worker_threads,
         spill_dir: performance.spill_dir.clone(),

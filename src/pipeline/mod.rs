@@ -1,7 +1,7 @@
 //! Wires read → aggregate → reduce → finish → write.
 //!
-//! [`run`] does all of it; [`run_unit`] reads, aggregates and finishes what it can, for a coordinator
-//! that has `collect` do the rest.
+//! [`run`] does all of it; [`run_unit`] reads, aggregates and finishes days, for a coordinator that has
+//! `collect` do the rest.
 //!
 //! One reader thread fetches chunks and queues them for a rayon pool; each task adds its chunk to a
 //! partial state per day; whoever completes a day merges its states and finishes it; one writer
@@ -40,14 +40,13 @@ use crate::sink::{Encode, Sink};
 use crate::spill::spiller::Spiller;
 use crate::store::Store;
 use crate::summary::finish::{Oddities, Tenant};
-use crate::summary::row::RowBatch;
 use crate::telemetry::{Figure, Telemetry};
 
 use activity::Activity;
 use day_error::DayError;
 pub use error::RunError;
-use finish::Finisher;
-pub use finish::{DayCounts, FinishedDay};
+pub use finish::{DayCounts, DayRows};
+use finish::{FinishedDay, Finisher};
 use pressure::Pressure;
 use queue::ReadyQueue;
 pub use states::UnitState;
@@ -115,7 +114,7 @@ pub fn run(job: &Job<'_>, sink: Box<dyn Sink>) -> Result<Outcome, RunError> {
     collect(job, sink, &|shared, complete| shared.run_units(complete))
 }
 
-/// Finishes and writes units whose states `bring` adds to [`Shared::states`] and completes.
+/// Finishes and writes units whose states, or rows, `bring` adds to [`Shared::states`] and completes.
 pub(crate) fn collect(
     job: &Job<'_>,
     sink: Box<dyn Sink>,
@@ -153,15 +152,14 @@ pub(crate) fn collect(
 
 /// What a unit came to.
 pub enum Brought {
-    /// Its rows.
-    Rows(RowBatch, DayCounts),
-    /// The states of its rows: others have more of them, or there is no room to finish it.
+    Rows(DayRows, DayCounts),
+    /// The states of its rows, of which others have more.
     States(Box<UnitState>),
 }
 
 /// Reads and aggregates the units of a job, and hands over each as soon as it has all of it: as rows
-/// where `whole` says that no one else has rows of its units, and where there is room for that.
-/// [`run`] does the same before it writes them.
+/// where `whole` says that no one else has line items of its units. [`run`] does the same before it writes
+/// them.
 ///
 /// # Errors
 /// Those of reading, and of `hand_over`.
@@ -184,20 +182,20 @@ pub fn run_unit(
                 return;
             }
             let started = Instant::now();
-            let mut state = shared.states.take(unit);
-            let rows = match whole {
-                true => finisher.in_memory(&mut state, &job.plan.units[unit].meta),
-                false => Ok(None),
-            };
-            let (brought, bytes) = match rows {
-                Ok(Some((rows, bytes, counts))) => (Brought::Rows(rows, counts), bytes),
-                Ok(None) => {
-                    let bytes = state.idle_bytes() + state.heap_bytes();
-                    (Brought::States(Box::new(state)), bytes)
+            let state = shared.states.take(unit);
+            let (brought, bytes) = if whole {
+                match finisher.finish(state, &job.plan.units[unit].meta) {
+                    Ok((rows, counts)) => {
+                        let bytes = rows.bytes();
+                        shared.outcome(|outcome| outcome.finish_time += started.elapsed());
+                        (Brought::Rows(rows, counts), bytes)
+                    }
+                    Err(error) => return shared.fail_day(unit, error),
                 }
-                Err(error) => return shared.fail_day(unit, error),
+            } else {
+                let bytes = state.idle_bytes() + state.heap_bytes();
+                (Brought::States(Box::new(state)), bytes)
             };
-            shared.outcome(|outcome| outcome.finish_time += started.elapsed());
             match hand_over(unit, brought) {
                 Ok(()) => shared.progress.advance(),
                 Err(error) => shared.fail(error),
@@ -458,8 +456,8 @@ impl<'a> Shared<'a> {
         let finished = finisher.finish(state, &self.job.plan.units[unit].meta);
         let encoded = finished.and_then(|(day, counts)| {
             let day = match self.encoder.as_deref() {
-                Some(encoder) => day.encoded(encoder, self.heap)?,
-                None => day,
+                Some(encoder) => FinishedDay::encoded(day, encoder, self.heap)?,
+                None => FinishedDay::Rows(day),
             };
             Ok((day, counts))
         });

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::Job;
 use super::day_error::{DayError, check_owners};
 use super::error::RunError;
-use super::finish::{DayCounts, FinishedDay};
+use super::finish::{DayCounts, DayRows};
 use crate::aggregate::partial::Partial;
 use crate::decode::row_group::Days;
 use crate::labels::known::KnownLabels;
@@ -57,8 +57,8 @@ pub struct UnitState {
     pub spilled: Spilled,
     /// What stays in memory of the states that were spilled.
     pub owners: Option<Partial>,
-    /// The day itself where it was finished elsewhere.
-    pub finished: Option<(FinishedDay, DayCounts)>,
+    /// The day's rows where it was finished elsewhere.
+    pub finished: Option<(DayRows, DayCounts)>,
     /// Rows that can still come.
     rows_left: usize,
 }
@@ -199,7 +199,7 @@ impl<'a> UnitStates<'a> {
     }
 
     /// Keeps the rows of a unit that was finished elsewhere.
-    pub fn set_finished(&self, unit: usize, finished: (FinishedDay, DayCounts)) {
+    pub fn set_finished(&self, unit: usize, finished: (DayRows, DayCounts)) {
         self.with(unit, |unit| unit.finished = Some(finished));
     }
 

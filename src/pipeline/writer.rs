@@ -8,7 +8,7 @@ use crossbeam_channel::Receiver;
 
 use super::Shared;
 use super::error::RunError;
-use super::finish::FinishedDay;
+use super::finish::{DayRows, FinishedDay};
 use crate::database::Passing;
 use crate::ledger::Rows;
 use crate::memory::heap::Heap;
@@ -169,7 +169,7 @@ fn put(
 ) -> Result<Option<Rows>, RunError> {
     let mut count = Rows::default();
     match day {
-        FinishedDay::InMemory(rows, _) => {
+        FinishedDay::Rows(DayRows::InMemory(rows, _)) => {
             sink.begin_day(&rows.day)?;
             sink.write(rows)?;
             count.count(rows);
@@ -179,7 +179,7 @@ fn put(
             sink.write_encoded(day)?;
             count = *rows;
         }
-        FinishedDay::OnDisk(runs, _) => {
+        FinishedDay::Rows(DayRows::OnDisk(runs, _)) => {
             let mut runs = runs.merge()?;
             let _held = heap.hold(runs.heap_bytes());
             sink.begin_day(runs.day())?;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::contained::contained;
 use crate::pipeline::DayCounts;
 
-/// Changes whenever [`Answer`], [`super::orders`] or [`super::states`] do.
+/// Changes whenever [`Answer`], [`super::orders`], [`super::states`] or [`super::rows`] do.
 const PROTOCOL: &str = concat!("ocp-rollup ", env!("CARGO_PKG_VERSION"), " protocol 2");
 
 /// One answer.

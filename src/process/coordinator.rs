@@ -94,7 +94,7 @@ enum Tried<'a> {
 }
 
 impl Coordinator<'_> {
-    /// Brings the states of all units.
+    /// Brings the states or rows of all units.
     fn bring(&self) {
         let (job, shared, workers) = (self.job, self.shared, self.setup.division.workers);
         let tasks = tasks::cut(&job.plan.groups, workers);
@@ -314,7 +314,10 @@ impl Coordinator<'_> {
                         return Tried::Failed(error.into());
                     }
                 }
-                Ok(Answer::Done(report)) if report.finished.iter().all(|day| day.0 < units) => {
+                Ok(Answer::Done(report))
+                    if staged.agrees(task.units, &report.finished)
+                        && (whole || report.finished.is_empty()) =>
+                {
                     return Tried::Done(staged, report);
                 }
                 Ok(Answer::State { .. } | Answer::Rows { .. } | Answer::Done(_)) => {
@@ -328,7 +331,7 @@ impl Coordinator<'_> {
         }
     }
 
-    /// Adds what was done to the states of its days, and completes those that now have all.
+    /// Adds what was done to its days, and completes those that now have all.
     fn take_in(&self, made: Made<'_>) -> Result<(), RunError> {
         let Made { task, mut staged, mut report } = made;
         failpoint::hit("coordinator.take_in").map_err(WorkerError::from)?;
@@ -338,7 +341,7 @@ impl Coordinator<'_> {
             staged.take_in_states(|unit, piece| {
                 let state = held.state(unit).map_err(|error| shared.day_error(error))?;
                 states::decode_into(piece, job.tenant.keys.len(), state)
-                    .map_err(|_| WorkerError::Version.into())
+                    .map_err(|_| WorkerError::Garbled.into())
             })?;
             held.give_back().map_err(|error| shared.day_error(error))?;
             for (unit, counts) in report.finished.drain(..) {

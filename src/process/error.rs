@@ -20,6 +20,12 @@ pub enum WorkerError {
     )]
     Version,
 
+    #[error(
+        "a worker process sent what does not fit together; run without --processes, and report this with \
+         the log"
+    )]
+    Garbled,
+
     /// What would have failed in one process too, in the same words.
     #[error("{message}")]
     Failed { message: String, code: u8 },

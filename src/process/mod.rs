@@ -2,9 +2,8 @@
 //!
 //! The coordinator plans, hands out tasks (a day of a source, or a slice of one) as JSON lines, takes in
 //! what became of them as an Arrow IPC stream, and alone writes to the sink. Workers read,
-//! aggregate and finish days as the tasks of an undivided run do: [`crate::pipeline::run_unit`]. Where a
-//! worker has not all of a day, or no room to finish it, it sends partial states, and the coordinator
-//! finishes the day.
+//! aggregate and finish days as the tasks of an undivided run do: [`crate::pipeline::run_unit`]. Where
+//! other tasks have line items of its days too, it sends partial states, and the coordinator finishes them.
 
 pub mod answers;
 mod child;

@@ -32,8 +32,9 @@ pub struct Hello {
     pub rules: Aggregation,
     pub categorical: bool,
     pub all_columns: bool,
-    /// The memory that this worker may take, in bytes.
+    /// The memory that this worker may take, in bytes, and that of the whole run in terms of it.
     pub memory: u64,
+    pub part: u64,
     /// Bytes that decoding takes at a time.
     pub decode_bytes: u64,
     pub threads: usize,

@@ -8,10 +8,11 @@ use crate::memory::shares::{Budget, Demand, Distance, Shares, TooSmall};
 pub struct Division {
     /// As many as asked for, or as there is memory for.
     pub workers: usize,
-    /// The limit of one worker, in bytes.
+    /// The limit of one worker, in bytes, and that of the run in terms of it.
     pub worker_memory: u64,
+    pub worker_part: u64,
     pub worker_threads: usize,
-    /// Of the coordinator, which finishes days and writes them.
+    /// Of the coordinator, which writes days, and finishes those that come in parts.
     pub budget: Budget,
     pub shares: Shares,
 }
@@ -19,8 +20,8 @@ pub struct Division {
 /// The coordinator's part of the memory is one in so many.
 const COORDINATOR: u64 = 4;
 
-/// Of so many threads one is the coordinator's: finishing and writing take less than a fifth of the
-/// work.
+/// Of so many threads one is the coordinator's: taking rows in and writing them takes less than a fifth of
+/// the work.
 const COORDINATOR_THREADS: usize = 5;
 
 /// Divides a budget among `processes` workers, or fewer if it is too small for all of them. Every
@@ -58,7 +59,9 @@ pub fn divide(
     let own_budget = Budget::of(Limit { bytes: own, source: budget.limit.source });
     let shares = own_budget.shares(own_demand)?.of_part(COORDINATOR);
     let worker_memory = (limit - own) / workers as u64;
-    Ok(Division { workers, worker_memory, worker_threads, budget: own_budget, shares })
+    let worker_part = limit.div_ceil(worker_memory.max(1));
+    let budget = own_budget;
+    Ok(Division { workers, worker_memory, worker_part, worker_threads, budget, shares })
 }
 
 /// The least limit for one process.

@@ -1,16 +1,20 @@
 //! What a worker has sent of a task that is not done yet: it counts for nothing until it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::error::WorkerError;
-use super::rows;
+use super::rows::Taken;
 use crate::memory::heap::Heap;
-use crate::pipeline::{FinishedDay, RunError};
+use crate::pipeline::{DayCounts, DayRows, RunError};
 use crate::spill::rows::{RunWriter, RunsOfDay};
 use crate::spill::spiller::Spiller;
 use crate::spill::{Block, SpillError, SpillFile};
-use crate::summary::row::{DayMeta, RowBatch, Texts};
+use crate::summary::row::DayMeta;
+
+/// What rows take in memory in terms of the bytes that they came as: storage rows, of which half the fields
+/// are not sent, take the most.
+const GROWTH: u64 = 3;
 
 /// Pieces of states, and of the rows of days that are finished, in the order in which they came.
 pub struct Staged<'a> {
@@ -50,6 +54,18 @@ impl<'a> Staged<'a> {
         let piece = self.keep(piece)?;
         self.rows.entry(unit).or_default().push(piece);
         Ok(())
+    }
+
+    /// Whether `finished`, counted from the first of `units`, are some of these, none of them twice, and
+    /// those of which rows came; of others, states.
+    pub fn agrees(&self, units: (usize, usize), finished: &[(usize, DayCounts)]) -> bool {
+        let (first, last) = units;
+        let days: BTreeSet<usize> =
+            finished.iter().map(|day| first.saturating_add(day.0)).collect();
+        days.len() == finished.len()
+            && days.last().is_none_or(|&unit| unit <= last)
+            && self.rows.keys().all(|unit| days.contains(unit))
+            && !self.states.iter().any(|(unit, _)| days.contains(unit))
     }
 
     /// In memory while there is room, else on disk.
@@ -106,12 +122,12 @@ impl<'a> Staged<'a> {
         unit: usize,
         meta: &Arc<DayMeta>,
         seed: u64,
-    ) -> Result<FinishedDay, RunError> {
+    ) -> Result<DayRows, RunError> {
         let pieces = self.rows.remove(&unit).unwrap_or_default();
         let held: Option<u64> = pieces.iter().map(Piece::held).sum();
-        // Rows take about as much as their pieces, which go as the rows come.
-        match held.and_then(|bytes| self.heap.try_hold(bytes)) {
-            Some(_held) => self.in_memory(pieces, meta),
+        // A row takes more than it does in its piece, and its text the same; the pieces go as rows come.
+        match held.and_then(|bytes| self.heap.try_hold(bytes * GROWTH)) {
+            Some(_held) => self.in_memory(pieces, meta, seed),
             None => self.on_disk(pieces, meta, seed),
         }
     }
@@ -120,37 +136,39 @@ impl<'a> Staged<'a> {
         &mut self,
         pieces: Vec<Piece>,
         meta: &Arc<DayMeta>,
-    ) -> Result<FinishedDay, RunError> {
-        let mut batch = empty(meta);
+        seed: u64,
+    ) -> Result<DayRows, RunError> {
+        let mut taken = Taken::new(meta.clone(), seed);
         for piece in pieces {
-            self.read(piece, |bytes| append(bytes, &mut batch))?;
+            self.read(piece, |bytes| Ok(taken.take(bytes).map_err(|_| WorkerError::Garbled)?))?;
         }
+        let batch = taken.batch();
         let bytes = batch.heap_bytes() as u64;
         self.heap.change(0, bytes);
-        Ok(FinishedDay::InMemory(batch, bytes))
+        Ok(DayRows::InMemory(batch, bytes))
     }
 
-    /// Piece by piece: only the texts are held.
     fn on_disk(
         &mut self,
         pieces: Vec<Piece>,
         meta: &Arc<DayMeta>,
         seed: u64,
-    ) -> Result<FinishedDay, RunError> {
-        let mut batch = empty(meta);
+    ) -> Result<DayRows, RunError> {
+        let mut taken = Taken::new(meta.clone(), seed);
         let mut writer = RunWriter::new(self.spiller.file()?);
-        let mut held = self.heap.hold(0);
         for piece in pieces {
-            self.read(piece, |bytes| append(bytes, &mut batch))?;
-            writer.write(&batch)?;
-            batch.rows.clear();
-            held = self.heap.hold(batch.heap_bytes() as u64);
+            self.read(piece, |bytes| {
+                if Taken::begins_anew(bytes) {
+                    writer.write(&taken.batch())?;
+                }
+                Ok(taken.take(bytes).map_err(|_| WorkerError::Garbled)?)
+            })?;
         }
-        drop(held);
+        writer.write(&taken.batch())?;
         let runs = RunsOfDay { day: meta.clone(), runs: vec![writer.finish()?], seed };
         let bytes = runs.heap_bytes();
         self.heap.change(0, bytes);
-        Ok(FinishedDay::OnDisk(runs, bytes))
+        Ok(DayRows::OnDisk(runs, bytes))
     }
 
     fn let_go(&mut self, piece: Vec<u8>) {
@@ -159,16 +177,6 @@ impl<'a> Staged<'a> {
         self.heap.change(bytes, 0);
         self.bytes -= bytes;
     }
-}
-
-fn empty(meta: &Arc<DayMeta>) -> RowBatch {
-    RowBatch { day: meta.clone(), texts: Texts::default(), rows: Vec::new() }
-}
-
-/// Appends the rows of a piece.
-fn append(piece: &[u8], batch: &mut RowBatch) -> Result<(), RunError> {
-    let decoded = rows::decode(piece, &mut batch.texts, &mut batch.rows);
-    decoded.map_err(|_| WorkerError::Version.into())
 }
 
 impl Piece {
@@ -192,8 +200,9 @@ mod tests {
     use chrono::NaiveDate;
     use uuid::Uuid;
 
+    use super::super::rows;
     use super::*;
-    use crate::summary::row::{Measures, RowKind, SummaryRow, TextId};
+    use crate::summary::row::{Measures, RowBatch, RowKind, SummaryRow, TextId, Texts};
 
     fn meta() -> Arc<DayMeta> {
         Arc::new(DayMeta {
@@ -254,21 +263,20 @@ mod tests {
         drop((staged, held));
         assert_eq!(heap.used(), day.bytes(), "no more is counted than is there");
         match day {
-            FinishedDay::InMemory(batch, _) => {
+            DayRows::InMemory(batch, _) => {
                 assert_eq!(batch.day, meta());
-                let distinct: std::collections::BTreeSet<_> =
+                let distinct: BTreeSet<_> =
                     (0..batch.texts.len() as u32).map(|id| batch.text(TextId(id))).collect();
                 assert_eq!(distinct.len(), batch.texts.len(), "a text is there twice");
                 (true, lines(&batch))
             }
-            FinishedDay::OnDisk(runs, _) => {
+            DayRows::OnDisk(runs, _) => {
                 let (mut merged, mut all) = (runs.merge().unwrap(), Vec::new());
                 while let Some(batch) = merged.next_batch().unwrap() {
                     all.extend(lines(&batch));
                 }
                 (false, all)
             }
-            FinishedDay::Encoded { .. } => panic!("no one has encoded it"),
         }
     }
 
@@ -288,16 +296,34 @@ mod tests {
         let heap = Heap::new(u64::MAX);
         let spiller = Spiller::new(std::env::temp_dir(), None);
         let day = Staged::new(&heap, &spiller).day(0, &meta(), 7).unwrap();
-        assert!(matches!(day, FinishedDay::InMemory(batch, _) if batch.rows.is_empty()));
+        assert!(matches!(day, DayRows::InMemory(batch, _) if batch.rows.is_empty()));
     }
 
     #[test]
-    fn pieces_that_are_no_rows_are_of_another_version() {
+    fn pieces_that_are_no_rows_are_refused() {
         let heap = Heap::new(u64::MAX);
         let spiller = Spiller::new(std::env::temp_dir(), None);
         let mut staged = Staged::new(&heap, &spiller);
         staged.push_rows(0, vec![9]).unwrap();
-        assert!(matches!(staged.day(0, &meta(), 7), Err(RunError::Worker(WorkerError::Version))));
+        assert!(matches!(staged.day(0, &meta(), 7), Err(RunError::Worker(WorkerError::Garbled))));
+    }
+
+    #[test]
+    fn what_is_said_to_be_finished_must_be_what_came() {
+        let heap = Heap::new(u64::MAX);
+        let spiller = Spiller::new(std::env::temp_dir(), None);
+        let mut staged = Staged::new(&heap, &spiller);
+        staged.push_rows(4, vec![1]).unwrap();
+        staged.push_state(6, vec![1]).unwrap();
+        let agrees = |finished: &[usize]| {
+            let counts = |&unit: &usize| (unit, DayCounts::default());
+            staged.agrees((3, 6), &finished.iter().map(counts).collect::<Vec<_>>())
+        };
+        assert!(agrees(&[1]) && agrees(&[1, 0, 2]));
+        assert!(!agrees(&[]), "rows of a day that is not finished");
+        assert!(!agrees(&[1, 1]), "a day twice");
+        assert!(!agrees(&[1, 3]), "a day of which states came");
+        assert!(!agrees(&[1, 4]) && !agrees(&[1, usize::MAX]), "days of another task");
     }
 
     /// A temporary file that is full is left for another one.

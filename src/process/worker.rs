@@ -1,5 +1,5 @@
 //! The worker: does tasks as an undivided run would, and sends rows instead of writing them, or states
-//! where it has not all of a day.
+//! where others have line items of a day too.
 
 use std::io::{self, Write};
 use std::sync::atomic::AtomicBool;
@@ -11,6 +11,7 @@ use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 pub use super::answers::Failure;
 use super::answers::{Answer, AnswerWriter, Report};
+use super::error::WorkerError;
 use super::orders::{Hello, Order};
 use super::{rows, states};
 use crate::decode::row_group::Reading;
@@ -111,7 +112,7 @@ fn serve_orders<W: Write + Send>(
         fixed: 0,
         input: store.distance(),
     };
-    let shares = budget.shares(demand)?;
+    let shares = budget.shares(demand)?.of_part(hello.part);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(shares.threads)
         .thread_name(|i| format!("aggregate-{i}"))
@@ -173,8 +174,12 @@ impl<W: Write + Send> Sending<'_, W> {
             self.answers.send(&answer).map_err(|source| RunError::CoordinatorGone { source })
         };
         match brought {
-            Brought::Rows(batch, counts) => {
-                rows::encode(&batch, &mut |piece| send(Answer::Rows { unit, piece }))?;
+            Brought::Rows(rows, counts) => {
+                failpoint::hit("worker.rows")
+                    .map_err(|error| RunError::Worker(WorkerError::from(error)))?;
+                rows.each_batch(&mut |batch| {
+                    rows::encode(&batch, &mut |piece| send(Answer::Rows { unit, piece }))
+                })?;
                 let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
                 finished.push((unit, counts));
                 Ok(())

@@ -217,10 +217,12 @@ impl fmt::Display for Summary<'_> {
             let spilled_groups = outcome.spilled.1 + of_workers.1;
             if spilled_bytes > 0 {
                 let bytes = mebibytes(spilled_bytes);
-                writeln!(
-                    f,
-                    "spilled   {spilled_groups} groups for lack of memory, {bytes} on disk"
-                )?;
+                // Of what workers sent, groups and rows are set aside as they came.
+                let groups = match spilled_groups {
+                    0 => String::new(),
+                    groups => format!(" {groups} groups"),
+                };
+                writeln!(f, "spilled  {groups} for lack of memory, {bytes} on disk")?;
             }
             let open = self.plan.units_held_open();
             if open > 0 {

@@ -126,3 +126,19 @@ fn a_panic_while_a_state_is_taken_in_ends_the_run() {
     assert_eq!(panicked.code, Some(101), "{panicked:#?}");
     scene.wrote_nothing();
 }
+
+/// A worker that has all of a day sends its rows; one that has not, states.
+#[cfg(feature = "failpoints")]
+#[test]
+fn days_come_as_rows_where_one_worker_has_all_of_them() {
+    let scene = Scene::new();
+    scene.tree.add(&Table::pods_of_days(1..=3));
+    let run = |flag: &str, value: &str| {
+        let armed = ("OCP_ROLLUP_FAILPOINT", "worker.rows=error".to_owned());
+        scene.run().with("processes", 2).with(flag, value).environment(armed.0, armed.1).done()
+    };
+    run("streaming", "on").fails(3, &["worker.rows"]);
+    scene.wrote_nothing();
+    // The baseline, which finishes all days at the end.
+    assert_eq!(run("streaming", "off").code, Some(0));
+}

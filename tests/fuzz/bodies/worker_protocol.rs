@@ -9,11 +9,11 @@ use ocp_rollup::aggregate::partial::Partial;
 use ocp_rollup::lookups::Lookups;
 use ocp_rollup::process::answers::{Answer, AnswerReader};
 use ocp_rollup::process::orders::{self, Hello, Order};
-use ocp_rollup::process::rows;
+use ocp_rollup::process::rows::{self, Taken};
 use ocp_rollup::process::states::{decode_into, encode};
 use ocp_rollup::settings::{Aggregation, FanOut, NullRules, PodSource};
 use ocp_rollup::summary::finish::{Tenant, finish};
-use ocp_rollup::summary::row::{DayMeta, Measures, RowBatch, SummaryRow, Texts};
+use ocp_rollup::summary::row::{DayMeta, Measures, RowBatch, SummaryRow};
 use uuid::Uuid;
 
 const SEED: u64 = 7;
@@ -98,10 +98,9 @@ fn meta() -> Arc<DayMeta> {
 /// Rows that were taken in, sent once more: the same.
 fn finished(piece: &[u8]) {
     let taken_in = |pieces: &[Vec<u8>]| {
-        let (mut texts, mut rows) = (Texts::default(), Vec::new());
-        let mut pieces = pieces.iter();
-        pieces.try_for_each(|piece| rows::decode(piece, &mut texts, &mut rows)).ok()?;
-        Some(RowBatch { day: meta(), texts, rows })
+        let mut taken = Taken::new(meta(), SEED);
+        pieces.iter().try_for_each(|piece| taken.take(piece)).ok()?;
+        Some(taken.batch())
     };
     let Some(batch) = taken_in(&[piece.to_vec()]) else { return };
     let mut pieces = Vec::new();
@@ -123,7 +122,9 @@ fn lines(batch: &RowBatch) -> Vec<String> {
         let bits: Vec<u64> = values.iter().map(|value| value.to_bits()).collect();
         let names = [row.namespace, row.node, row.resource_id, row.pod_labels];
         let more = [row.persistentvolumeclaim, row.persistentvolume, row.volume_labels];
-        let texts: Vec<_> = names.iter().chain(&more).map(|&id| batch.text(id)).collect();
+        let rest = [row.storageclass, row.csi_volume_handle];
+        let texts: Vec<_> =
+            names.iter().chain(&more).chain(&rest).map(|&id| batch.text(id)).collect();
         format!("{:?} {:?} {texts:?} {bits:?}", row.kind, row.cost_category_id)
     };
     batch.rows.iter().map(line).collect()
