@@ -126,49 +126,35 @@ impl<'a> Staged<'a> {
         let pieces = self.rows.remove(&unit).unwrap_or_default();
         let held: Option<u64> = pieces.iter().map(Piece::held).sum();
         // A row takes more than it does in its piece, and its text the same; the pieces go as rows come.
-        match held.and_then(|bytes| self.heap.try_hold(bytes * GROWTH)) {
-            Some(_held) => self.in_memory(pieces, meta, seed),
-            None => self.on_disk(pieces, meta, seed),
-        }
-    }
-
-    fn in_memory(
-        &mut self,
-        pieces: Vec<Piece>,
-        meta: &Arc<DayMeta>,
-        seed: u64,
-    ) -> Result<DayRows, RunError> {
+        let room = held.and_then(|bytes| self.heap.try_hold(bytes * GROWTH));
+        let mut run = match room {
+            Some(_) => None,
+            None => Some(RunWriter::new(self.spiller.file()?)),
+        };
         let mut taken = Taken::new(meta.clone(), seed);
-        for piece in pieces {
-            self.read(piece, |bytes| Ok(taken.take(bytes).map_err(|_| WorkerError::Garbled)?))?;
-        }
-        let batch = taken.batch();
-        let bytes = batch.heap_bytes() as u64;
-        self.heap.change(0, bytes);
-        Ok(DayRows::InMemory(batch, bytes))
-    }
-
-    fn on_disk(
-        &mut self,
-        pieces: Vec<Piece>,
-        meta: &Arc<DayMeta>,
-        seed: u64,
-    ) -> Result<DayRows, RunError> {
-        let mut taken = Taken::new(meta.clone(), seed);
-        let mut writer = RunWriter::new(self.spiller.file()?);
         for piece in pieces {
             self.read(piece, |bytes| {
-                if Taken::begins_anew(bytes) {
-                    writer.write(&taken.batch())?;
+                if let Some(run) = run.as_mut().filter(|_| Taken::begins_anew(bytes)) {
+                    run.write(&taken.batch())?;
                 }
                 Ok(taken.take(bytes).map_err(|_| WorkerError::Garbled)?)
             })?;
         }
-        writer.write(&taken.batch())?;
-        let runs = RunsOfDay { day: meta.clone(), runs: vec![writer.finish()?], seed };
-        let bytes = runs.heap_bytes();
-        self.heap.change(0, bytes);
-        Ok(DayRows::OnDisk(runs, bytes))
+        let batch = taken.batch();
+        let rows = match run {
+            None => {
+                let bytes = batch.heap_bytes() as u64;
+                DayRows::InMemory(batch, bytes)
+            }
+            Some(mut run) => {
+                run.write(&batch)?;
+                let runs = RunsOfDay { day: meta.clone(), runs: vec![run.finish()?], seed };
+                let bytes = runs.heap_bytes();
+                DayRows::OnDisk(runs, bytes)
+            }
+        };
+        self.heap.change(0, rows.bytes());
+        Ok(rows)
     }
 
     fn let_go(&mut self, piece: Vec<u8>) {
