@@ -18,8 +18,8 @@ pub enum Brought {
 }
 
 /// Reads and aggregates the units of a job, and hands over each as soon as it has all of it: as rows
-/// where `whole` says that no one else has line items of its units. [`run`] does the same before it writes
-/// them.
+/// where `whole` says that no one else has line items of its units. [`super::run`] does the same before it
+/// writes them.
 ///
 /// # Errors
 /// Those of reading, and of `hand_over`.
