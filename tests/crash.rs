@@ -172,9 +172,11 @@ fn a_run_that_dies_at_any_step_is_completed_by_the_next() {
         let watcher = stage.restore();
         let died = stage.armed(point, "abort").done();
         assert_eq!(died.code, None, "{died:?}");
-        // Which day is finished first is the pool's affair.
+        // Which day is finished first is the pool's affair, and another connection may commit one in
+        // the same moment.
         let whole = stage.done(&mut client);
-        assert_eq!(whole.len(), usize::from(point == "after_commit"), "{point}: {whole:?}");
+        assert_eq!(!whole.is_empty(), point == "after_commit", "{point}: {whole:?}");
+        assert!(whole.len() < stage.new.len(), "{point}: {whole:?}");
         stage.goes_on(point);
         watcher.saw_only_whole_days();
     }
