@@ -17,6 +17,8 @@ mod like;
 mod parquet_file;
 #[path = "fuzz/bodies/payload.rs"]
 mod payload;
+#[path = "fuzz/bodies/snappy.rs"]
+mod snappy;
 #[path = "fuzz/bodies/worker_protocol.rs"]
 mod worker_protocol;
 
@@ -63,6 +65,11 @@ fn parquet_files() {
 #[test]
 fn payloads() {
     replay("payload", payload::run);
+}
+
+#[test]
+fn snappy_streams() {
+    replay("snappy", snappy::run);
 }
 
 #[test]

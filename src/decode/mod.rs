@@ -15,5 +15,6 @@ pub mod resolve;
 pub mod rle;
 pub mod row_group;
 pub mod schema;
+pub mod snappy;
 pub mod times;
 pub mod unpack;

@@ -205,7 +205,9 @@ impl PageColumn {
     /// A page, or its values, as they were before compression.
     fn unpacked(&mut self, bytes: Bytes) -> Result<Bytes, InputError> {
         match &mut self.unpacker {
-            Some(unpacker) => unpacker.unpack(&bytes).map_err(|e| self.place.damaged(e)),
+            Some(unpacker) => unpacker
+                .unpack(&bytes)
+                .map_err(|damage| self.place.damaged(ParquetError::General(damage.to_string()))),
             None => Ok(bytes),
         }
     }

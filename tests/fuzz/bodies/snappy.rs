@@ -1,0 +1,17 @@
+//! Snappy streams: what comes out, or that they are damaged, as another decoder has it.
+
+use ocp_rollup::decode::snappy::{SLACK, header, unpack};
+
+pub fn run(data: &[u8]) {
+    if let Ok((length, start)) = header(data) {
+        let mut out = vec![0; length + SLACK];
+        let ours = unpack(data, start, length, &mut out).map(|()| &out[..length]);
+        let theirs = snap::raw::Decoder::new().decompress_vec(data);
+        assert_eq!(ours.ok(), theirs.as_deref().ok());
+    }
+    let packed = snap::raw::Encoder::new().compress_vec(data).unwrap_or_else(|e| panic!("{e}"));
+    let (length, start) = header(&packed).unwrap_or_else(|e| panic!("{e}"));
+    let mut out = vec![0; length + SLACK];
+    unpack(&packed, start, length, &mut out).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(&out[..length], data);
+}
