@@ -63,7 +63,7 @@ fn numbers(segment: &Segment, out: &mut Vec<f64>) -> usize {
         let rows = segment.rows.len();
         let chunk = row_group.column(leaf);
         let bytes = segment.bytes.clone();
-        let mut column = PageColumn::new(bytes, chunk, rows, place, &mut BytesMut::new())
+        let mut column = PageColumn::new(bytes, chunk, rows, place, &mut Vec::new())
             .expect("the column is there");
         let mut left = rows;
         while left > 0 {

@@ -1,11 +1,10 @@
 //! One column of a row group, by whichever way can read it.
 
-use bytes::BytesMut;
-
 use super::arrays::ArrayColumn;
 use super::error::{InputError, Place};
 use super::pages::PageColumn;
 use super::times::{NO_TIME, TimeUnit};
+use super::unpack::Spare;
 use crate::aggregate::partial::StateId;
 use crate::aggregate::rows::Id;
 
@@ -56,10 +55,10 @@ impl Column {
     }
 
     /// Memory for the pages of the same column of another row group.
-    pub fn into_spare(self) -> BytesMut {
+    pub fn into_spare(self) -> Spare {
         match self {
             Column::Pages(column, _) => column.into_spare(),
-            Column::Arrays(_) | Column::Missing => BytesMut::new(),
+            Column::Arrays(_) | Column::Missing => Spare::new(),
         }
     }
 

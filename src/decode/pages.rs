@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use parquet::basic::{Encoding, Type as Physical};
 use parquet::column::page::{Page, PageReader};
 use parquet::errors::ParquetError;
@@ -16,7 +16,7 @@ use super::error::{InputError, Place};
 use super::levels::{LevelFault, Levels, Presence};
 use super::rle::{Ended, Rle};
 use super::times::{NO_TIME, TimeUnit};
-use super::unpack::Unpacker;
+use super::unpack::{Spare, Unpacker};
 use crate::aggregate::partial::StateId;
 use crate::read::bytes::ColumnBytes;
 
@@ -70,7 +70,7 @@ impl PageColumn {
         chunk: &ColumnChunkMetaData,
         rows: usize,
         place: Place,
-        spare: &mut BytesMut,
+        spare: &mut Spare,
     ) -> Result<Self, InputError> {
         let (unpacker, raw) = Unpacker::of(chunk, spare).unzip();
         let described = raw.as_ref().unwrap_or(chunk);
@@ -100,10 +100,10 @@ impl PageColumn {
         (self.decoded, self.dictionary + self.page)
     }
 
-    /// The memory of its last page, for the pages of another column chunk.
-    pub fn into_spare(self) -> BytesMut {
-        drop((self.levels, self.values));
-        self.unpacker.map_or_else(BytesMut::new, Unpacker::into_spare)
+    /// The memory of its dictionary and last page, for those of another column chunk.
+    pub fn into_spare(self) -> Spare {
+        drop((self.texts, self.levels, self.values));
+        self.unpacker.map_or_else(Spare::new, Unpacker::into_spare)
     }
 
     /// Rows that can be read from the page at hand, which is the next one if that was used up.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::BytesMut;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::arrays::ArrayColumn;
@@ -14,6 +13,7 @@ use super::pages::{self, PageColumn};
 use super::resolve::{Labels, Names};
 use super::schema::{Direct, Found, Kind, Part};
 use super::times::{DAY_MICROS, NO_TIME, TimeUnit, day_text, split_day};
+use super::unpack::Spare;
 use crate::aggregate::partial::Partial;
 use crate::aggregate::rows::{LabelRows, PodRows, StorageRows};
 use crate::labels::sets::SetId;
@@ -127,7 +127,7 @@ pub struct Buffers {
     storage: StorageRows,
     labels: LabelRows,
     /// By column: memory for its pages.
-    pages: Vec<BytesMut>,
+    pages: Vec<Spare>,
     /// What was decoded with them.
     decoded: Decoded,
 }
@@ -255,10 +255,10 @@ impl<'t> Reader<'t> {
         segment: &Segment,
         tenant: &'t Tenant,
         reading: Reading,
-        pages: &mut Vec<BytesMut>,
+        pages: &mut Vec<Spare>,
     ) -> Result<Self, InputError> {
         let file = &segment.file;
-        pages.resize_with(pages.len().max(file.columns.len()), BytesMut::new);
+        pages.resize_with(pages.len().max(file.columns.len()), Spare::new);
         let mut columns = Vec::new();
         let mut places = Vec::new();
         for (found, spare) in file.columns.iter().zip(pages) {
@@ -443,7 +443,7 @@ fn open_column(
     found: &Found,
     reading: Reading,
     place: Place,
-    spare: &mut BytesMut,
+    spare: &mut Spare,
 ) -> Result<Column, InputError> {
     let Some(leaf) = found.leaf else {
         return Ok(Column::Missing);

@@ -1,4 +1,4 @@
-//! Snappy pages, unpacked into one buffer again and again.
+//! Snappy pages, unpacked into the same memory again and again.
 //!
 //! `parquet` unpacks each page into memory of its own, which the system has to clear first: for
 //! pages of a megabyte that costs as much as a quarter of unpacking them. So it is told that the
@@ -13,9 +13,15 @@ use super::snappy::{self, Damage, SLACK};
 /// Unpacks the pages of a column chunk.
 #[derive(Debug)]
 pub struct Unpacker {
-    /// The page unpacked last: its memory serves again once no one reads it.
-    last: Bytes,
+    /// What holds pages: each serves again once no one reads it.
+    memory: Vec<Bytes>,
 }
+
+/// Memory for the pages of another chunk.
+pub type Spare = Vec<BytesMut>;
+
+/// A dictionary, and the page at hand.
+const PAGES: usize = 2;
 
 /// From here on the allocator takes memory from the system for each piece anew.
 const LARGE: usize = 1024 * 1024;
@@ -25,20 +31,21 @@ impl Unpacker {
     /// memory to unpack into.
     pub fn of(
         chunk: &ColumnChunkMetaData,
-        spare: &mut BytesMut,
+        spare: &mut Spare,
     ) -> Option<(Self, ColumnChunkMetaData)> {
         if chunk.compression() != Compression::SNAPPY {
             return None;
         }
         let raw = chunk.clone().into_builder().set_compression(Compression::UNCOMPRESSED).build();
-        let last = std::mem::take(spare).freeze();
-        Some((Unpacker { last }, raw.ok()?))
+        let memory = spare.drain(..).map(BytesMut::freeze).collect();
+        Some((Unpacker { memory }, raw.ok()?))
     }
 
-    /// Memory for the pages of the next chunk, if no one reads the last page of this one, and if it
-    /// is so large that the system would have to be asked for it again.
-    pub fn into_spare(self) -> BytesMut {
-        self.last.try_into_mut().ok().filter(|spare| spare.len() >= LARGE).unwrap_or_default()
+    /// Memory for the pages of the next chunk: what no one reads any more and is so large that the
+    /// system would have to be asked for it again.
+    pub fn into_spare(self) -> Spare {
+        let free = self.memory.into_iter().filter_map(|bytes| bytes.try_into_mut().ok());
+        free.filter(|spare| spare.len() >= LARGE).collect()
     }
 
     /// What `packed` holds; nothing if it is empty.
@@ -50,14 +57,24 @@ impl Unpacker {
             return Ok(Bytes::new());
         }
         let (length, start) = snappy::header(packed)?;
-        let mut buffer = std::mem::take(&mut self.last).try_into_mut().unwrap_or_default();
+        let mut buffer = self.free();
         if buffer.len() < length + SLACK {
             // The next page may be a little larger.
             buffer = BytesMut::zeroed(length + length / 8 + SLACK);
         }
         snappy::unpack(packed, start, length, &mut buffer)?;
-        self.last = buffer.freeze();
-        Ok(self.last.slice(..length))
+        let page = buffer.freeze();
+        self.memory.push(page.clone());
+        Ok(page.slice(..length))
+    }
+
+    /// Memory that no one reads; none where there is none yet.
+    fn free(&mut self) -> BytesMut {
+        let free = self.memory.iter().position(Bytes::is_unique);
+        if free.is_none() && self.memory.len() < PAGES {
+            return BytesMut::new();
+        }
+        self.memory.swap_remove(free.unwrap_or(0)).try_into_mut().unwrap_or_default()
     }
 }
 
@@ -66,7 +83,7 @@ mod tests {
     use super::*;
 
     fn unpacker() -> Unpacker {
-        Unpacker { last: Bytes::new() }
+        Unpacker { memory: Vec::new() }
     }
 
     fn packed(text: &[u8]) -> Vec<u8> {
@@ -85,21 +102,34 @@ mod tests {
         assert_eq!((first, third), ("the first page".into(), "short".into()));
     }
 
+    /// The memory of a dictionary, which is read as long as its column, and that of its pages.
     #[test]
     fn memory_of_large_pages_serves_again() {
         let mut first = unpacker();
         first.unpack(&packed(&[1; 10])).unwrap();
         assert!(first.into_spare().is_empty());
         let mut second = unpacker();
-        let page = second.unpack(&packed(&vec![1; LARGE])).unwrap();
-        let memory = page.as_ptr();
+        let large = packed(&vec![1; LARGE]);
+        let dictionary = second.unpack(&large).unwrap();
+        let page = second.unpack(&large).unwrap();
+        let mut memory = [dictionary.as_ptr(), page.as_ptr()];
         drop(page);
-        let mut third = Unpacker { last: second.into_spare().freeze() };
-        let page = third.unpack(&packed(&[2; 10])).unwrap();
-        assert_eq!((&page[..], page.as_ptr()), (&[2; 10][..], memory));
-        // Still read by someone.
+        assert_eq!(second.unpack(&packed(&[2; 10])).unwrap().as_ptr(), memory[1]);
+        drop(dictionary);
+        let spare = second.into_spare();
+        let mut third = Unpacker { memory: spare.into_iter().map(BytesMut::freeze).collect() };
+        let pages = [third.unpack(&large).unwrap(), third.unpack(&packed(&[2; 10])).unwrap()];
+        let mut again = pages.each_ref().map(|page| page.as_ptr());
+        memory.sort_unstable();
+        again.sort_unstable();
+        assert_eq!(again, memory);
+        assert_eq!(pages[1], [2; 10][..]);
+        // A third page while both are read.
+        assert_eq!(third.unpack(&packed(&[3; 10])).unwrap(), [3; 10][..]);
+        assert_eq!(pages[1], [2; 10][..]);
+        // What is still read by someone is no one else's.
         assert!(third.into_spare().is_empty());
-        assert_eq!(page, [2; 10][..]);
+        assert_eq!(pages[1], [2; 10][..]);
     }
 
     #[test]
