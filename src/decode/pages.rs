@@ -139,7 +139,8 @@ impl PageColumn {
                     continue;
                 }
             }
-            let step = self.available()?.min(count);
+            // A page may claim any number of rows.
+            let step = self.available()?.min(count).min(PASSED);
             let (present, _) = self.presence(step)?;
             self.pass_values(present)?;
             count -= step;
@@ -405,6 +406,9 @@ impl PageColumn {
         Ok(())
     }
 }
+
+/// Rows that are passed at a time.
+const PASSED: usize = 4096;
 
 /// A code that a dictionary of `length` entries does not have, if there is one.
 fn beyond(codes: &[u32], length: usize) -> Option<u32> {

@@ -42,6 +42,7 @@ impl Rle {
 
     /// Appends the next `count` values.
     pub fn read(&mut self, mut count: usize, out: &mut Vec<u32>) -> Result<(), Ended> {
+        out.reserve(count);
         while count > 0 {
             match &mut self.run {
                 Run::Repeated { left: 0, .. } => self.next_run()?,

@@ -8,7 +8,7 @@
 //! The format: <https://github.com/google/snappy/blob/main/format_description.txt>.
 
 /// Bytes that are written beyond the end of what a stream holds, at most; they mean nothing.
-pub const SLACK: usize = 64;
+pub const SLACK: usize = COPIED;
 
 /// No element makes more than 64 bytes of its own, and those that do take three.
 const MOST_EXPANSION: usize = 22;
@@ -111,15 +111,14 @@ const TAGS: [Tag; 256] = {
 };
 
 const fn copy(length: u8, distance: u16) -> Tag {
-    let nearest = if length < BLOCK as u8 { length } else { BLOCK as u8 };
-    Tag { length, nearest, distance }
+    Tag { length, nearest: length, distance }
 }
 
 /// By kind: which of the two bytes after the first say how far back a copy begins.
 const DISTANCES: [u32; 4] = [0, 0xff, 0xffff, 0];
 
-/// Bytes copied at once, twice an element.
-const BLOCK: usize = 32;
+/// Bytes copied for an element, whatever its length.
+const COPIED: usize = 64;
 
 #[inline(always)]
 fn element(packed: &[u8], out: &mut [u8], at: At) -> Option<At> {
@@ -133,11 +132,9 @@ fn element(packed: &[u8], out: &mut [u8], at: At) -> Option<At> {
     }
     let is_literal = kind == 0;
     let from = if is_literal { at.packed + 1 } else { at.out.wrapping_sub(distance) };
-    for block in [0, BLOCK] {
-        let source = if is_literal { packed } else { &*out };
-        let bytes: [u8; BLOCK] = *source.get(from.checked_add(block)?..)?.first_chunk()?;
-        *out.get_mut(at.out + block..)?.first_chunk_mut()? = bytes;
-    }
+    let source = if is_literal { packed } else { &*out };
+    let bytes: [u8; COPIED] = *source.get(from..)?.first_chunk()?;
+    *out.get_mut(at.out..)?.first_chunk_mut()? = bytes;
     let length = usize::from(tag.length);
     let taken = if is_literal { (first >> 2) + 2 } else { kind + 1 };
     Some(At { packed: at.packed + taken, out: at.out + length })

@@ -59,10 +59,16 @@ impl ColumnBuilder {
         ColumnBuilder { column, levels: Vec::new(), values }
     }
 
-    /// What follows is of another batch, of `texts` texts.
-    pub fn begin_batch(&mut self, texts: usize) {
-        if let Values::Texts(values) = &mut self.values {
-            values.begin_batch(texts);
+    /// What follows is of another batch, of `texts` texts; the next `rows` rows are of this row group.
+    pub fn begin_batch(&mut self, texts: usize, rows: usize) {
+        match &mut self.values {
+            Values::None => {}
+            Values::Texts(values) => {
+                values.begin_batch(texts);
+                values.codes.reserve(rows);
+            }
+            Values::Integers(numbers) | Values::Shared(numbers) => numbers.codes.reserve(rows),
+            Values::Plain(values) => values.reserve(rows),
         }
     }
 
@@ -248,8 +254,11 @@ fn encode_levels(runs: &[(bool, usize)], page: &mut Vec<u8>) {
     match runs {
         [(present, rows)] => hybrid::repeat(u32::from(*present), *rows, 1, page),
         _ => {
-            let levels = runs.iter().flat_map(|&(p, rows)| std::iter::repeat_n(u32::from(p), rows));
-            hybrid::encode(&levels.collect::<Vec<u32>>(), 1, page);
+            let mut levels = Vec::with_capacity(runs.iter().map(|run| run.1).sum());
+            for &(present, rows) in runs {
+                levels.resize(levels.len() + rows, u32::from(present));
+            }
+            hybrid::encode(&levels, 1, page);
         }
     }
     let length = (page.len() - 4) as u32;

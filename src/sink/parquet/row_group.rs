@@ -75,7 +75,9 @@ impl RowGroupBuilder {
         mut full: impl FnMut(RowGroup) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
         let day = DayTexts::new(&batch.day);
-        self.columns.iter_mut().for_each(|column| column.begin_batch(batch.texts.len()));
+        let (texts, rows) =
+            (batch.texts.len(), batch.rows.len().min(ROW_GROUP_ROWS.saturating_sub(self.rows)));
+        self.columns.iter_mut().for_each(|column| column.begin_batch(texts, rows));
         let mut rest = &batch.rows[..];
         while !rest.is_empty() {
             // Blocks end at the same rows of a group however its rows are cut into batches.
