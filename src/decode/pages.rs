@@ -95,9 +95,10 @@ impl PageColumn {
         })
     }
 
-    /// Bytes of all pages so far, and of those that are held.
+    /// Bytes of all pages so far, and those that are held for them.
     pub fn decoded(&self) -> (u64, u64) {
-        (self.decoded, self.dictionary + self.page)
+        let unpacked = self.unpacker.as_ref().map_or(0, Unpacker::held);
+        (self.decoded, unpacked.max(self.dictionary + self.page))
     }
 
     /// The memory of its dictionary and last page, for those of another column chunk.
@@ -223,10 +224,14 @@ impl PageColumn {
         self.page = values.len() as u64;
         self.values = match encoding {
             Encoding::PLAIN => Values::Plain { bytes: values, at: 0 },
+            // A page of nulls only may be empty. Without a width there is no code, not even that of the
+            // first entry.
+            Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY if values.is_empty() => {
+                Values::Plain { bytes: values, at: 0 }
+            }
             Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => {
-                // A page of nulls only may be empty.
-                let width = values.first().copied().unwrap_or(0);
-                let rle = Rle::new(values.slice(values.len().min(1)..), u32::from(width));
+                let width = values[0];
+                let rle = Rle::new(values.slice(1..), u32::from(width));
                 Values::Codes(rle.ok_or_else(|| {
                     self.place.value(format!("dictionary codes of {width} bits are not possible"))
                 })?)
@@ -449,6 +454,11 @@ fn spread<T: Copy>(out: &mut Vec<T>, start: usize, levels: &[u32], absent: T) {
 
 #[cfg(test)]
 mod tests {
+    use parquet::column::page::{CompressedPage, PageWriter};
+    use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
+    use parquet::schema::parser::parse_message_type;
+    use parquet::schema::types::SchemaDescriptor;
+
     use super::*;
 
     #[test]
@@ -456,5 +466,128 @@ mod tests {
         let mut out = vec![9, 1, 2, 3];
         spread(&mut out, 1, &[0, 1, 0, 0, 1, 1, 0], 0);
         assert_eq!(out, [9, 0, 1, 0, 0, 2, 3, 0]);
+    }
+
+    /// A column of doubles by the name of `v`, `optional` or `required`: a dictionary and one page of `rows` rows.
+    fn doubles(repetition: &str, dictionary: &[f64], page: Vec<u8>, rows: usize) -> PageColumn {
+        let schema = format!("message m {{ {repetition} double v; }}");
+        let schema = SchemaDescriptor::new(Arc::new(parse_message_type(&schema).unwrap()));
+        let mut file = TrackedWrite::new(Vec::new());
+        let mut data_at = 0;
+        let entries: Vec<u8> = dictionary.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let pages = [
+            Page::DictionaryPage {
+                buf: entries.into(),
+                num_values: dictionary.len() as u32,
+                encoding: Encoding::PLAIN,
+                is_sorted: false,
+            },
+            Page::DataPage {
+                buf: page.into(),
+                num_values: rows as u32,
+                encoding: Encoding::RLE_DICTIONARY,
+                def_level_encoding: Encoding::RLE,
+                rep_level_encoding: Encoding::RLE,
+                statistics: None,
+            },
+        ];
+        for page in pages {
+            data_at = file.bytes_written();
+            let length = page.buffer().len();
+            let page = CompressedPage::new(page, length);
+            SerializedPageWriter::new(&mut file).write_page(page).unwrap();
+        }
+        let file = Bytes::from(file.into_inner().unwrap());
+        let chunk = ColumnChunkMetaData::builder(schema.column(0))
+            .set_encodings(vec![Encoding::PLAIN, Encoding::RLE, Encoding::RLE_DICTIONARY])
+            .set_num_values(rows as i64)
+            .set_total_compressed_size(file.len() as i64)
+            .set_total_uncompressed_size(file.len() as i64)
+            .set_dictionary_page_offset(Some(0))
+            .set_data_page_offset(data_at as i64)
+            .build()
+            .unwrap();
+        let size = file.len() as u64;
+        let bytes = ColumnBytes::Fetched { size, ranges: Arc::new(vec![(0, file)]) };
+        let place = Place { object: "a file".into(), row_group: 0, column: "v" };
+        PageColumn::new(bytes, &chunk, rows, place, &mut Spare::new()).unwrap()
+    }
+
+    /// Codes or levels as bit-packed groups of eight, of one byte each value at `width` 8.
+    fn packed(values: &[u8], width: u8) -> Vec<u8> {
+        let groups = values.len().div_ceil(8);
+        let mut out = vec![(groups << 1 | 1) as u8 | 0x80, (groups >> 6) as u8];
+        match width {
+            8 => out.extend(values),
+            _ => out.extend(
+                values
+                    .chunks(8)
+                    .map(|bits| bits.iter().rev().fold(0, |byte, &bit| byte << 1 | bit)),
+            ),
+        }
+        out
+    }
+
+    /// More rows than are passed at a time, with nulls among them and without.
+    #[test]
+    fn rows_are_passed_within_a_page() {
+        let rows = 10_000;
+        let dictionary: Vec<f64> = (0..256).map(f64::from).collect();
+        let code = |row: usize| (row * 7 % 251) as u8;
+        let is_present = |row: usize| !row.is_multiple_of(3);
+        for optional in [false, true] {
+            let present = |&row: &usize| !optional || is_present(row);
+            let codes: Vec<u8> = (0..rows).filter(present).map(code).collect();
+            let mut page = Vec::new();
+            if optional {
+                let levels: Vec<u8> = (0..rows).map(|row| u8::from(is_present(row))).collect();
+                let levels = packed(&levels, 1);
+                page.extend((levels.len() as u32).to_le_bytes());
+                page.extend(levels);
+            }
+            page.push(8);
+            page.extend(packed(&codes, 8));
+            let repetition = if optional { "optional" } else { "required" };
+            for passed in [1, PASSED - 1, PASSED, PASSED + 1, 2 * PASSED + 100, rows - 1] {
+                let mut column = doubles(repetition, &dictionary, page.clone(), rows);
+                column.skip(passed).unwrap();
+                let count = (rows - passed).min(50);
+                let mut found = Vec::new();
+                column.available().unwrap();
+                column.numbers(count, &mut found).unwrap();
+                let expected = (passed..passed + count).map(|row| match present(&row) {
+                    true => Some(f64::from(code(row))),
+                    false => None,
+                });
+                let found = found.into_iter().map(|value| Some(value).filter(|v| !v.is_nan()));
+                assert!(found.eq(expected), "{repetition}, after {passed}");
+                assert!(column.codes.capacity() <= 2 * PASSED);
+            }
+        }
+    }
+
+    /// An empty page of codes has no values, not the dictionary's first for each row.
+    #[test]
+    fn codes_that_are_not_there_are_no_first_entry() {
+        let mut out = Vec::new();
+        let mut column = doubles("required", &[7.5], Vec::new(), 9);
+        column.available().unwrap();
+        let error = column.numbers(9, &mut out).unwrap_err().to_string();
+        assert!(error.contains("a file") && error.contains('v'), "{error}");
+        // All null, and all present.
+        for level in [0, 1] {
+            let mut column = doubles("optional", &[7.5], vec![2, 0, 0, 0, 9 << 1, level], 9);
+            column.available().unwrap();
+            out.clear();
+            let read = column.numbers(9, &mut out);
+            assert_eq!(read.is_ok(), level == 0);
+            assert!(out.iter().all(|value| value.is_nan()));
+        }
+        // A dictionary of one entry needs no bits for its codes, but says so.
+        let mut column = doubles("required", &[7.5], vec![0], 9);
+        column.available().unwrap();
+        out.clear();
+        column.numbers(9, &mut out).unwrap();
+        assert_eq!(out, [7.5; 9]);
     }
 }

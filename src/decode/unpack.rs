@@ -57,7 +57,7 @@ impl Unpacker {
             return Ok(Bytes::new());
         }
         let (length, start) = snappy::header(packed)?;
-        let mut buffer = self.free();
+        let mut buffer = self.free(length + SLACK);
         if buffer.len() < length + SLACK {
             // The next page may be a little larger.
             buffer = BytesMut::zeroed(length + length / 8 + SLACK);
@@ -68,13 +68,27 @@ impl Unpacker {
         Ok(page.slice(..length))
     }
 
-    /// Memory that no one reads; none where there is none yet.
-    fn free(&mut self) -> BytesMut {
-        let free = self.memory.iter().position(Bytes::is_unique);
-        if free.is_none() && self.memory.len() < PAGES {
-            return BytesMut::new();
-        }
-        self.memory.swap_remove(free.unwrap_or(0)).try_into_mut().unwrap_or_default()
+    /// Bytes held, whether someone reads them or not.
+    pub fn held(&self) -> u64 {
+        self.memory.iter().map(|bytes| bytes.len() as u64).sum()
+    }
+
+    /// Memory that no one reads, of `needed` bytes if there is such; else any, or none. A small page
+    /// does not take the memory of a large one while there may be more of it.
+    fn free(&mut self, needed: usize) -> BytesMut {
+        let may_be_more = self.memory.len() < PAGES;
+        let free = self.memory.iter().enumerate().filter(|(_, bytes)| bytes.is_unique());
+        let fitting = free
+            .filter(|(_, bytes)| bytes.len() >= needed)
+            .filter(|(_, bytes)| !may_be_more || bytes.len() / 8 <= needed)
+            .min_by_key(|(_, bytes)| bytes.len());
+        let place = match fitting {
+            Some((place, _)) => place,
+            None if may_be_more => return BytesMut::new(),
+            // One that is too small goes. If all are read, whoever reads the first keeps it.
+            None => self.memory.iter().position(Bytes::is_unique).unwrap_or(0),
+        };
+        self.memory.swap_remove(place).try_into_mut().unwrap_or_default()
     }
 }
 
@@ -100,6 +114,30 @@ mod tests {
         drop(second);
         let third = unpacker.unpack(&packed(b"short")).unwrap();
         assert_eq!((first, third), ("the first page".into(), "short".into()));
+    }
+
+    #[test]
+    fn a_small_dictionary_leaves_the_memory_of_pages_alone() {
+        let large = packed(&vec![1; LARGE]);
+        let mut unpacker = unpacker();
+        for _ in 0..3 {
+            let dictionary = unpacker.unpack(&packed(&[2; 10])).unwrap();
+            drop(unpacker.unpack(&large).unwrap());
+            assert!(unpacker.held() < 2 * LARGE as u64, "{}", unpacker.held());
+            drop(dictionary);
+            let memory = unpacker.into_spare();
+            unpacker = Unpacker { memory: memory.into_iter().map(BytesMut::freeze).collect() };
+            assert!(unpacker.held() > LARGE as u64);
+        }
+    }
+
+    #[test]
+    fn after_a_damaged_page_the_next_is_right() {
+        let mut unpacker = unpacker();
+        let mut damaged = packed(b"a page of some length, of some length");
+        damaged.pop();
+        assert!(unpacker.unpack(&damaged).is_err());
+        assert_eq!(unpacker.unpack(&packed(b"another")).unwrap(), "another");
     }
 
     /// The memory of a dictionary, which is read as long as its column, and that of its pages.
