@@ -92,7 +92,8 @@ fn workers_of_an_interrupted_terminal_leave_the_end_to_the_coordinator() {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         stat.rsplit(')').next().unwrap().split_whitespace().nth(2).map(str::to_owned)
     };
-    assert_ne!(group(seen[0]), group(run.id()));
+    // A child is in its parent's group until it has begun.
+    until("it has a group of its own", || group(seen[0]) != group(run.id()));
     signal("INT", run.id());
     let output = done(run, &seen);
     assert_eq!(output.status.code(), Some(6), "{}", text(&output));
