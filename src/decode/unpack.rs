@@ -57,11 +57,7 @@ impl Unpacker {
             return Ok(Bytes::new());
         }
         let (length, start) = snappy::header(packed)?;
-        let mut buffer = self.free(length + SLACK);
-        if buffer.len() < length + SLACK {
-            // The next page may be a little larger.
-            buffer = BytesMut::zeroed(length + length / 8 + SLACK);
-        }
+        let mut buffer = self.buffer(length + SLACK);
         snappy::unpack(packed, start, length, &mut buffer)?;
         let page = buffer.freeze();
         self.memory.push(page.clone());
@@ -73,22 +69,27 @@ impl Unpacker {
         self.memory.iter().map(|bytes| bytes.len() as u64).sum()
     }
 
-    /// Memory that no one reads, of `needed` bytes if there is such; else any, or none. A small page
-    /// does not take the memory of a large one while there may be more of it.
-    fn free(&mut self, needed: usize) -> BytesMut {
+    /// At least `needed` bytes that no one reads, from what there is or anew. A small page does not take
+    /// the memory of a large one while there may be more of it.
+    fn buffer(&mut self, needed: usize) -> BytesMut {
         let may_be_more = self.memory.len() < PAGES;
         let free = self.memory.iter().enumerate().filter(|(_, bytes)| bytes.is_unique());
         let fitting = free
             .filter(|(_, bytes)| bytes.len() >= needed)
             .filter(|(_, bytes)| !may_be_more || bytes.len() / 8 <= needed)
             .min_by_key(|(_, bytes)| bytes.len());
-        let place = match fitting {
-            Some((place, _)) => place,
-            None if may_be_more => return BytesMut::new(),
+        if let Some((place, _)) = fitting
+            && let Ok(buffer) = self.memory.swap_remove(place).try_into_mut()
+        {
+            return buffer;
+        }
+        if !may_be_more {
             // One that is too small goes. If all are read, whoever reads the first keeps it.
-            None => self.memory.iter().position(Bytes::is_unique).unwrap_or(0),
-        };
-        self.memory.swap_remove(place).try_into_mut().unwrap_or_default()
+            let place = self.memory.iter().position(Bytes::is_unique).unwrap_or(0);
+            self.memory.swap_remove(place);
+        }
+        // The next page may be a little larger.
+        BytesMut::zeroed(needed + needed / 8)
     }
 }
 
